@@ -21,6 +21,7 @@ from warehouse.decision_log import ingest_into_lake
 from warehouse.lake.connection import connect
 from warehouse.online_store import refresh
 from warehouse.settings import Settings
+from warehouse.sources.late_sources import late_sources
 
 
 @dg.asset(key=layers.ONLINE_STORE, deps=online_tables(), group_name="serving", kinds={"python", "lmdb"})
@@ -102,6 +103,10 @@ def batch_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[N
     if champion is None:
         summary = f"no model of source {source!r} is served yet: `loanlake run {source}` makes one"
         return dg.MaterializeResult(metadata={"summary": summary, "applications_scored": 0})
+    with connect(settings) as con:
+        late = [str(each) for each in late_sources(con, source)]
+    for each in late:
+        context.log.warning(f"scored with what is known: {each}")
     counts = score_applications(settings, champion)
     share = ""
     if counts.n_found:
@@ -109,11 +114,12 @@ def batch_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[N
         share += f", {counts.n_referred / counts.n_found:.0%} referred" if counts.n_referred else ""
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{counts.n_scored:,} applications{share}",
+            "summary": f"{counts.n_scored:,} applications{share}" + (f"; {'; '.join(late)}" if late else ""),
             "applications_scored": counts.n_scored,
             "declined": counts.n_declined,
             "referred": counts.n_referred,
             "without_history": counts.n_without_history,
+            "late files": "; ".join(late) or "none",
             "decided_since": f"{counts.since:%Y-%m-%d}",
             "model": f"{champion.model_name} version {champion.model_version}",
             "seconds": round(counts.seconds, 2),

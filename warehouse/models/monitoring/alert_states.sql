@@ -10,6 +10,8 @@ with episodes as (
             when kind = 'estimated_performance' then 'estimates'
             when kind = 'gate' then 'candidate'
             when kind = 'contract' then regexp_replace(subject, '[.][^.]*: .*$', '')
+            when kind = 'data_anomaly' then regexp_extract(subject, '^[^:]*: [a-z]*')
+            when kind = 'late_source' then 'files'
             when kind = 'rows_set_aside' then split_part(subject, '/', 1)
             else subject
         end as cause,

@@ -1,6 +1,7 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- or is estimated to, decisions made with other values than the warehouse has, rows that broke the feature contract, a
--- candidate that a gate refused, a file that lost too many of its rows, outcomes dated before their decisions, terms
+-- candidate that a gate refused, a file that lost too many of its rows, data unlike
+-- those of earlier months, files that are late, outcomes dated before their decisions, terms
 -- that know how loans ended. The limits and verdicts are those that the tables stored when a month was measured:
 -- ml/monitoring/limits.py.
 with feature_drift as (
@@ -183,6 +184,53 @@ rows_set_aside as (
     where set_aside_share > max_share and not is_accepted
 ),
 
+data_anomaly as (
+    select
+        'data_anomaly' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        month as raised_for,
+        entity || ': ' || case figure
+            when 'missing' then 'missing ' || column_name
+            when 'category' then 'new values of ' || column_name
+            else figure
+        end as subject,
+        max(value) as value,
+        max_by(case when value > high then high else low end, value) as threshold,
+        max(case when is_severe then 1 else 0 end) = 1 as is_severe,
+        case figure
+            when 'volume' then cast(max(n_rows) as {{ dbt.type_string() }}) || ' rows became known, about '
+                || cast(cast(round(max(expected)) as bigint) as {{ dbt.type_string() }}) || ' were expected'
+            when 'missing' then 'the share of ' || column_name || ' that is missing is not as in the months before'
+            when 'duplicates' then 'rows repeat others under another key'
+            when 'delay' then 'rows became known later than in the months before (mean days)'
+            else
+                cast(count(*) as {{ dbt.type_string() }}) || ' values of ' || column_name
+                || ' that hardly any earlier row had, such as ' || max_by(category, value)
+        end as message
+    from {{ ref('data_checks') }}
+    where is_anomaly
+    group by source, month, entity, figure, column_name
+),
+
+late_source as (
+    select
+        'late_source' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        {{ month_of('late_from') }} as raised_for,
+        entity as subject,
+        cast(days_since_arrival as double) as value,
+        cast(allowed_days as double) as threshold,
+        days_since_arrival > allowed_days + allowed_days as is_severe,
+        'the newest file arrived on ' || cast(newest_arrival_on as {{ dbt.type_string() }})
+        || ', the next was due by ' || cast(late_from as {{ dbt.type_string() }}) as message
+    from {{ ref('source_arrivals') }}
+    where is_late
+),
+
 outcome_dates as (
     select
         'outcome_dates' as kind,
@@ -249,6 +297,10 @@ alerts as (
     select * from gate
     union all
     select * from rows_set_aside
+    union all
+    select * from data_anomaly
+    union all
+    select * from late_source
     union all
     select * from outcome_dates
     union all

@@ -99,6 +99,7 @@ def _alerts() -> dict[str, exp.Expression]:
         source=lambda schema, table: f"{schema}.{table}",
         ref=lambda model: model,
         is_misdated=lambda *_: "true",
+        month_of=lambda moment: moment,
         share_ended_with_their_term=lambda: "0.0",
         dbt={"type_string": lambda: "varchar"},
     )
