@@ -8,9 +8,10 @@ import dagster as dg
 from ml.batches.backfill import score_applications
 from ml.judging.publication import RULE
 from ml.registry.deployment_changes import record_changes
+from ml.rollout.after_promotion import go_back_if_worse
 from ml.rollout.canary import move_canary
 from ml.rollout.promotion import promote_approved
-from orchestration.defs.serving.publishing import publish_candidate
+from orchestration.defs.serving.publishing import AUTOMATION, publish_candidate
 from orchestration.lib import layers, pages
 from orchestration.lib.champions import champion_of
 from orchestration.lib.feature_versions import feature_tables, online_tables
@@ -197,6 +198,29 @@ def canary(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
+    key=layers.CHAMPION_WATCH, deps=[layers.PREDICTIONS], partitions_def=LENDERS, group_name="serving", kinds={"python"}
+)
+def champion_watch(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """The lender's new champion beside the version before, to which service returns if the new one fails or is slow."""
+    watch = go_back_if_worse(Settings.from_environment(), context.partition_key, by=AUTOMATION)
+    if watch is None:
+        return dg.MaterializeResult(metadata={"summary": "no new champion is watched"})
+    counts = {"since promotion": watch.since_promotion, "version before": watch.before}
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{watch.move}: {watch.name}, {watch.why}",
+            "answers": pages.table(
+                ["", "asked for", "failed", "slow"],
+                [
+                    [name, f"{each.n_asked:,}", f"{each.n_failed:,}", f"{each.n_slow:,}"]
+                    for name, each in counts.items()
+                ],
+            ),
+        }
+    )
+
+
+@dg.asset(
     key=layers.APPROVED_VERSION,
     deps=[layers.REGISTERED_MODEL],
     partitions_def=LENDERS,
@@ -219,7 +243,7 @@ def approved_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult[
 
 @dg.asset(
     key=layers.DEPLOYMENT_CHANGES,
-    deps=[layers.DEPLOYMENT, layers.APPROVED_VERSION, layers.CANARY],
+    deps=[layers.DEPLOYMENT, layers.APPROVED_VERSION, layers.CANARY, layers.CHAMPION_WATCH],
     group_name="serving",
     kinds={"duckdb"},
     pool=layers.LAKE_WRITER,

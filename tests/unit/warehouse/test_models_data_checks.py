@@ -73,7 +73,8 @@ def _plant(con: duckdb.DuckDBPyConnection) -> None:
     of_month = f"date_trunc('month', known_at) = date '{FAULTS}'"
     con.execute(f"update int_applications set annual_income = null where source = 'empty' and {of_month}")
     con.execute(
-        f"update int_applications set purpose = 'automobile' where source = 'renamed' and purpose = 'car' and {of_month}"
+        "update int_applications set purpose = 'automobile' "
+        f"where source = 'renamed' and purpose = 'car' and {of_month}"
     )
     con.execute(
         "insert into int_applications select * replace (application_id || '-again' as application_id) "
@@ -139,7 +140,8 @@ def test_chance_alarms_no_small_lender(lake: duckdb.DuckDBPyConnection, mean: in
 
 def test_nothing_is_judged_before_six_earlier_months(lake: duckdb.DuckDBPyConnection) -> None:
     [(first, of_volume)] = lake.execute(
-        "select min(month) filter (where figure = 'missing')::varchar, min(month) filter (where figure = 'volume')::varchar "
+        "select min(month) filter (where figure = 'missing')::varchar, "
+        "min(month) filter (where figure = 'volume')::varchar "
         "from data_checks where source = 'grown'"
     ).fetchall()
 

@@ -10,8 +10,9 @@ with episodes as (
             when kind = 'estimated_performance' then 'estimates'
             when kind = 'gate' then 'candidate'
             when kind = 'contract' then regexp_replace(subject, '[.][^.]*: .*$', '')
-            when kind = 'data_anomaly' then regexp_extract(subject, '^[^:]*: [a-z]*')
+            when kind = 'data_anomaly' then replace(regexp_extract(subject, '^[^:]*: [a-z]*'), ':', '')
             when kind = 'late_source' then 'files'
+            when kind = 'rolled_back' then 'champion'
             when kind = 'rows_set_aside' then split_part(subject, '/', 1)
             else subject
         end as cause,

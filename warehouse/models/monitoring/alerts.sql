@@ -1,7 +1,7 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- or is estimated to, decisions made with other values than the warehouse has, rows that broke the feature contract, a
 -- candidate that a gate refused, a file that lost too many of its rows, data unlike
--- those of earlier months, files that are late, outcomes dated before their decisions, terms
+-- those of earlier months, files that are late, a champion that was left by itself, outcomes dated before their decisions, terms
 -- that know how loans ended. The limits and verdicts are those that the tables stored when a month was measured:
 -- ml/monitoring/limits.py.
 with feature_drift as (
@@ -231,6 +231,31 @@ late_source as (
     where is_late
 ),
 
+-- service went back by itself, and no other version has been published since
+changes as (
+    select
+        *,
+        cast(json_extract_string(figures, '$.left_version') as integer) as left_version,
+        max(case when action = 'publish' then change end) over (partition by source) as newest_publication
+    from {{ source('serving', 'deployment_changes') }}
+),
+
+rolled_back as (
+    select
+        'rolled_back' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        {{ month_of('changed_at') }} as raised_for,
+        model_name || ' version ' || cast(left_version as {{ dbt.type_string() }}) as subject,
+        cast(null as double) as value,
+        cast(null as double) as threshold,
+        true as is_severe,
+        'version ' || cast(champion_version as {{ dbt.type_string() }}) || ' is served again: ' || why as message
+    from changes
+    where left_version is not null and change > newest_publication
+),
+
 outcome_dates as (
     select
         'outcome_dates' as kind,
@@ -301,6 +326,8 @@ alerts as (
     select * from data_anomaly
     union all
     select * from late_source
+    union all
+    select * from rolled_back
     union all
     select * from outcome_dates
     union all
