@@ -110,8 +110,8 @@ def rollback(
     """Serve the lender's previous deployment again, with its features, and move MLflow's alias back.
 
     Ends a challenge; ``why`` and ``figures`` go into the history. ``judged``: the only deployment to leave. Rolling
-    back twice goes back two deployments. Raises NotFoundError if there is no previous one, or another than ``judged`` is
-    served.
+    back twice goes back two deployments. Raises NotFoundError if there is no previous one, or another than ``judged``
+    is served.
     """
     from ml.registry.registry import set_champion
 

@@ -34,6 +34,8 @@ SCORE_DRIFT = dg.AssetKey(["monitoring", "score_drift"])
 DRIFT_REPORT = dg.AssetKey(["monitoring", "drift_report"])
 FEATURE_SKEW = dg.AssetKey(["monitoring", "feature_skew"])
 DECISION_HISTORY = dg.AssetKey(["monitoring", "decision_history"])
+#: What is judged of a lender's data itself, with the tables and before anything is made of them.
+DATA_CHECKS = tuple(dg.AssetKey(["monitoring", name]) for name in ("data_profile", "data_checks", "source_arrivals"))
 ALERT_STATES = dg.AssetKey(["monitoring", "alert_states"])
 ALERT_NOTIFICATIONS = dg.AssetKey(["monitoring", "alert_notifications"])
 MAINTENANCE = dg.AssetKey(["maintenance", "lake_maintenance"])

@@ -21,11 +21,11 @@ _at_times = dg.AssetSelection.assets(
 #: families, and the walks and rebuilt months, which are partitioned by month.
 MAIN_PATH = dg.AssetSelection.all() - _at_times - _maintenance
 _raw = dg.AssetSelection.groups("raw")
-# the quarantine of untypable rows is built with staging, and the decisions' history with the features, whose text it
-# shares: otherwise the step would run in part
+# the quarantine of untypable rows is built with staging, and with the features the decisions' history, whose text it
+# shares, and the checks of the data: otherwise the step would run in part
 _tables = (
     dg.AssetSelection.groups("staging", "core", "features", "training")
-    | dg.AssetSelection.assets(layers.QUARANTINE, layers.DECISION_HISTORY)
+    | dg.AssetSelection.assets(layers.QUARANTINE, layers.DECISION_HISTORY, *layers.DATA_CHECKS)
 ) - dg.AssetSelection.assets(layers.TRAINING_SET, layers.REBUILT_MONTHS)
 _model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
     dg.AssetSelection.groups("model") - dg.AssetSelection.assets(layers.COMPARISON)
@@ -33,7 +33,9 @@ _model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
 _scores = dg.AssetSelection.assets(layers.ONLINE_STORE, layers.BATCH_DECISIONS, layers.PREDICTIONS)
 _report = dg.AssetSelection.assets(layers.DRIFT_REPORT)
 _monitoring = (
-    dg.AssetSelection.groups("portfolio", "monitoring") - _report - dg.AssetSelection.assets(layers.DECISION_HISTORY)
+    dg.AssetSelection.groups("portfolio", "monitoring")
+    - _report
+    - dg.AssetSelection.assets(layers.DECISION_HISTORY, *layers.DATA_CHECKS)
 )
 
 default_risk = dg.define_asset_job(

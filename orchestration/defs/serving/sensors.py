@@ -1,4 +1,4 @@
-"""Move waiting decisions to the lake within a minute; move canaries, leave failing champions, serve approved versions."""
+"""Move waiting decisions to the lake within a minute; move canaries, leave failing champions, serve approvals."""
 
 from collections.abc import Callable, Iterator
 

@@ -6,6 +6,7 @@ with episodes as (
         case
             when kind = 'feature_drift' and subject like '% (missing)' then 'missing values'
             when kind = 'feature_drift' then 'features'
+            when kind = 'score_drift' then 'probability'
             when kind = 'feature_skew' and subject like '% (logged)' then 'logged features'
             when kind = 'estimated_performance' then 'estimates'
             when kind = 'gate' then 'candidate'

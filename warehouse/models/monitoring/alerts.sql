@@ -20,6 +20,22 @@ with feature_drift as (
     where is_drifted and psi > psi_limit
 ),
 
+feature_distance as (
+    select
+        'feature_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        feature || ' (KS)' as subject,
+        ks as value,
+        ks_limit as threshold,
+        false as is_severe,
+        feature || ' has drifted from its training reference (Kolmogorov-Smirnov distance)' as message
+    from {{ source('monitoring', 'feature_drift') }}
+    where is_drifted and ks > ks_limit
+),
+
 missing_values as (
     select
         'feature_drift' as kind,
@@ -49,7 +65,23 @@ score_drift as (
         is_severe,
         'the scores have drifted from those of the training reference (PSI)' as message
     from {{ source('monitoring', 'score_drift') }}
-    where is_drifted
+    where is_drifted and psi > psi_limit
+),
+
+score_distance as (
+    select
+        'score_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        'probability (KS)' as subject,
+        ks as value,
+        ks_limit as threshold,
+        false as is_severe,
+        'the scores have drifted from those of the training reference (Kolmogorov-Smirnov distance)' as message
+    from {{ source('monitoring', 'score_drift') }}
+    where is_drifted and ks > ks_limit
 ),
 
 feature_skew as (
@@ -305,9 +337,13 @@ actual_terms as (
 alerts as (
     select * from feature_drift
     union all
+    select * from feature_distance
+    union all
     select * from missing_values
     union all
     select * from score_drift
+    union all
+    select * from score_distance
     union all
     select * from feature_skew
     union all
