@@ -20,7 +20,7 @@ class LateSource:
 
     def __str__(self) -> str:
         return (
-            f"{self.source}: {self.entity} are late: the newest file arrived on {self.newest_arrival_on:%Y-%m-%d}, "
+            f"{self.source}: files of {self.entity} are late: the newest arrived on {self.newest_arrival_on:%Y-%m-%d}, "
             f"{self.days_since_arrival:,} days ago; by their own rhythm at most {self.allowed_days:,} days pass"
         )
 

@@ -39,8 +39,8 @@ def test_a_source_that_missed_its_rhythm_is_late_and_others_are_not(home: Settin
 
     day = NOW - timedelta(days=20)
     assert found == [
-        f"weekly: loans are late: the newest file arrived on {day:%Y-%m-%d}, 20 days ago; by their own rhythm at most "
-        "11 days pass"
+        f"weekly: files of loans are late: the newest arrived on {day:%Y-%m-%d}, 20 days ago; by their own rhythm "
+        "at most 11 days pass"
     ]
     assert said(home, "on_time") == []
 
