@@ -1,8 +1,8 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- or is estimated to, decisions made with other values than the warehouse has, rows that broke the feature contract, a
--- candidate that a gate refused, a file that lost too many of its rows, data unlike
--- those of earlier months, files that are late, a champion that was left by itself, outcomes dated before their decisions, terms
--- that know how loans ended. The limits and verdicts are those that the tables stored when a month was measured:
+-- candidate that a gate refused, a file that lost too many of its rows, data unlike those of earlier months, files that
+-- are late, a champion that was left by itself, outcomes dated before their decisions, terms that know how loans ended.
+-- The limits and verdicts are those that the tables stored when a month was measured:
 -- ml/monitoring/limits.py.
 with feature_drift as (
     select
@@ -232,8 +232,10 @@ data_anomaly as (
         max_by(case when value > high then high else low end, value) as threshold,
         max(case when is_severe then 1 else 0 end) = 1 as is_severe,
         case figure
-            when 'volume' then cast(max(n_rows) as {{ dbt.type_string() }}) || ' rows became known, about '
-                || cast(cast(round(max(expected)) as bigint) as {{ dbt.type_string() }}) || ' were expected'
+            when 'volume'
+                then
+                    cast(max(n_rows) as {{ dbt.type_string() }}) || ' rows became known, about '
+                    || cast(cast(round(max(expected)) as bigint) as {{ dbt.type_string() }}) || ' were expected'
             when 'missing' then 'the share of ' || column_name || ' that is missing is not as in the months before'
             when 'duplicates' then 'rows repeat others under another key'
             when 'delay' then 'rows became known later than in the months before (mean days)'

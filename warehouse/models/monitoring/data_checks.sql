@@ -83,8 +83,8 @@ volume_limits as (
         exp(recent_size + least(usual_growth, coalesce(season_growth, usual_growth))) as least_expected,
         exp(recent_size + greatest(usual_growth, coalesce(season_growth, usual_growth))) as most_expected,
         greatest(ln({{ limits.volume_times }}), {{ limits.deviations }} * spread) as width,
-        -- by chance alone a count's square root has a standard deviation of 1/2; the two medians that the expected count
-        -- is made of, of so many counts and so many ratios, vary too: 1.57 is the variance of a median for that of a mean
+        -- by chance alone a count's square root has a standard deviation of 1/2; the medians that the expected count is
+        -- made of, of counts and of ratios, vary too: 1.57 is the variance of a median for that of a mean
         {{ limits.deviations }} / 2.0
         * sqrt((1 + 1.57 / {{ limits.level_months }}) * (1 + 1.57 / n_earlier_months)) as by_chance
     from volume_history
@@ -278,8 +278,9 @@ select
     coalesce(value < low, false) or value > high as is_anomaly,
     case figure
         when 'volume'
-            then coalesce(value < low, false) and value * {{ limits.severe_times }} < expected
-                or value > high and value > {{ limits.severe_times }} * expected
+            then
+                (coalesce(value < low, false) and value * {{ limits.severe_times }} < expected)
+                or (value > high and value > {{ limits.severe_times }} * expected)
         when 'missing' then value > high and value - expected >= {{ limits.severe_missing_change }}
         else false
     end as is_severe

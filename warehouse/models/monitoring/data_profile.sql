@@ -105,29 +105,38 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by source, entity, month, column_name order by n desc, category
+            partition by source, entity, month, column_name order by n desc, category asc
         ) as place
     from valued
 ),
 
+named as (
+    select
+        source,
+        entity,
+        month,
+        column_name,
+        n,
+        case when place <= {{ var('data_checks').most_categories }} then category else '(others)' end as category
+    from ranked
+),
+
 categories as (
     select
-        ranked.source,
-        ranked.entity,
-        ranked.month,
-        ranked.column_name,
-        case when ranked.place <= {{ var('data_checks').most_categories }} then ranked.category else '(others)' end as category,
+        named.source,
+        named.entity,
+        named.month,
+        named.column_name,
+        named.category,
         figures.n_rows,
-        cast(sum(ranked.n) as bigint) as n
-    from ranked
+        cast(sum(named.n) as bigint) as n
+    from named
     inner join figures
-        on figures.source = ranked.source
-        and figures.entity = ranked.entity
-        and figures.month = ranked.month
+        on figures.source = named.source
+        and figures.entity = named.entity
+        and figures.month = named.month
         and figures.figure = 'volume'
-    group by
-        ranked.source, ranked.entity, ranked.month, ranked.column_name, figures.n_rows,
-        case when ranked.place <= {{ var('data_checks').most_categories }} then ranked.category else '(others)' end
+    group by named.source, named.entity, named.month, named.column_name, named.category, figures.n_rows
 )
 
 select

@@ -1,4 +1,4 @@
--- One row per lender and kind of file: how often files arrive, and since when the next one is late. By the wall clock: a view.
+-- One row per lender and kind of file: how often files arrive, and since when the next one is late by today's date.
 {%- set limits = var('data_checks') %}
 with days as (
     -- several files of a day are one arrival
