@@ -13,6 +13,7 @@ OF_ONE_LENDER = (
     jobs.monitor,
     jobs.drift_report,
     jobs.move_canary,
+    jobs.roll_back,
     jobs.publish_approved,
     jobs.score_batch,
 )

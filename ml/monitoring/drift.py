@@ -59,6 +59,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_RULE = DriftRule()
 FEATURE_TABLE, SCORE_TABLE = "monitoring.feature_drift", "monitoring.score_drift"
 _SCORE = "probability"
 #: The columns of a side that are in memory at one time, 8 bytes a value.
@@ -69,7 +70,8 @@ GROUP_BYTES = 256 * 2**20
 class _Drift:
     """Measures of features and scores alike.
 
-    ``psi_limit``: above it the month has drifted; None if nothing can tell. ``is_severe``: the PSI is far beyond it.
+    ``psi_limit``, ``ks_limit``: above one of them the month has drifted; None if nothing can tell, or there is no such
+    rule. ``is_severe``: the PSI is far beyond its limit.
     """
 
     month: date
@@ -79,6 +81,7 @@ class _Drift:
     psi_limit: float | None
     ks: float | None
     ks_p_value: float | None
+    ks_limit: float | None = None
     is_drifted: bool
     is_severe: bool
 
@@ -125,7 +128,12 @@ class ScoreDrift(_Drift):
 
 
 def record_feature_drift(
-    settings: Settings, model: MonitoredModel, contract: FeatureContract, *, reference_snapshot: int
+    settings: Settings,
+    model: MonitoredModel,
+    contract: FeatureContract,
+    *,
+    reference_snapshot: int,
+    rule: DriftRule = _RULE,
 ) -> tuple[FeatureDrift, ...]:
     """Compare every feature of the due months' decisions with the model's training rows at ``reference_snapshot``.
 
@@ -137,19 +145,21 @@ def record_feature_drift(
         n_reference = open_reference(con, contract, source=model.source, snapshot=reference_snapshot)
         # before reading: later changes are measured next time
         measured_from = decided_months(
-            con, model, reference_snapshot, n_reference, contract.sql, contract.features, _RULE
+            con, model, reference_snapshot, n_reference, contract.sql, contract.features, rule
         )
         due = due_months(con, FEATURE_TABLE, model, measured_from)
         if due:
             open_decisions(con, contract, model, months=due)
-            rows = compare_features(con, contract)
+            rows = compare_features(con, contract, rule)
     if due:
         replace_months(settings, FEATURE_TABLE, model, rows, months=due, measured_from=measured_from)
     with connect(settings) as con:
         return _in_order(contract, recorded(con, FEATURE_TABLE, model, FeatureDrift))
 
 
-def record_score_drift(settings: Settings, model: MonitoredModel, *, reference_scores: Path) -> tuple[ScoreDrift, ...]:
+def record_score_drift(
+    settings: Settings, model: MonitoredModel, *, reference_scores: Path, rule: DriftRule = _RULE
+) -> tuple[ScoreDrift, ...]:
     """Compare the due months' probabilities with those of the training rows; update ``monitoring.score_drift``.
 
     ``reference_scores``: Parquet file with a column ``probability``, one row per training row. Raises MonitoringError
@@ -166,7 +176,7 @@ def record_score_drift(settings: Settings, model: MonitoredModel, *, reference_s
             )
         with reference_scores.open("rb") as file:
             scores_digest = hashlib.file_digest(file, "sha256").hexdigest()
-        measured_from = decided_months(con, model, scores_digest, _RULE)
+        measured_from = decided_months(con, model, scores_digest, rule)
         due = due_months(con, SCORE_TABLE, model, measured_from)
         if due:
             where, parameters = decisions_of(model, due)
@@ -175,14 +185,16 @@ def record_score_drift(settings: Settings, model: MonitoredModel, *, reference_s
                 f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
                 parameters,
             )
-            rows = compare_scores(con)
+            rows = compare_scores(con, rule)
     if due:
         replace_months(settings, SCORE_TABLE, model, rows, months=due, measured_from=measured_from)
     with connect(settings) as con:
         return recorded(con, SCORE_TABLE, model, ScoreDrift)
 
 
-def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) -> tuple[FeatureDrift, ...]:
+def compare_features(
+    con: duckdb.DuckDBPyConnection, contract: FeatureContract, rule: DriftRule = _RULE
+) -> tuple[FeatureDrift, ...]:
     """Compare the two relations of :mod:`ml.monitoring.samples`, feature by feature and month by month.
 
     Memory holds some columns of the reference and of one month: as many as ``GROUP_BYTES`` has room for, at least one.
@@ -205,11 +217,11 @@ def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) 
             rows = read_columns(con, CURRENT, features, month)
             for feature in features:
                 current = _sample(feature, rows)
-                found.append(_feature_drift(feature, references[feature.name].compare(month, current)))
+                found.append(_feature_drift(feature, references[feature.name].compare(month, current), rule))
     return _in_order(contract, found)
 
 
-def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
+def compare_scores(con: duckdb.DuckDBPyConnection, rule: DriftRule = _RULE) -> tuple[ScoreDrift, ...]:
     """Compare the column ``probability`` of the tables of :mod:`ml.monitoring.samples`, month by month."""
     sample = Numbers.of(_scores(con, REFERENCE))
     reference = Reference(sample, deciles_cut(sample.present))
@@ -218,7 +230,7 @@ def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
         current = Numbers.of(_scores(con, CURRENT, month))
         found.append(
             ScoreDrift(
-                **_figures(reference.compare(month, current)),
+                **_figures(reference.compare(month, current), rule),
                 mean_reference=float(sample.present.mean()),
                 mean_current=float(current.present.mean()),
             )
@@ -242,9 +254,6 @@ def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
 
     effective = max(round(n_reference * n_current / (n_reference + n_current)), 1)
     return float(min(max(kstwo.sf(ks, effective), 0.0), 1.0))
-
-
-_RULE = DriftRule()
 
 
 def _sample(feature: FeatureColumn, rows: "pa.Table") -> Numbers | Labels:
@@ -278,13 +287,13 @@ def _in_order(contract: FeatureContract, rows: Iterable[FeatureDrift]) -> tuple[
     return tuple(sorted(rows, key=lambda row: (row.month, order.get(row.feature, len(order)))))
 
 
-def _feature_drift(feature: FeatureColumn, compared: Comparison) -> FeatureDrift:
+def _feature_drift(feature: FeatureColumn, compared: Comparison, rule: DriftRule) -> FeatureDrift:
     from scipy.special import chdtrc
 
-    figures, sizes = _figures(compared), {"n_reference": compared.n_reference, "n_current": compared.n_current}
+    figures, sizes = _figures(compared, rule), {"n_reference": compared.n_reference, "n_current": compared.n_current}
     reference = compared.n_missing_reference / compared.n_reference
     current = compared.n_missing_current / compared.n_current
-    limit = _RULE.missing_share_limit(reference, current, **sizes)
+    limit = rule.missing_share_limit(reference, current, **sizes)
     figures["is_drifted"] |= limit is not None and abs(current - reference) > limit
     chi2 = compared.chi_squared
     return FeatureDrift(
@@ -300,11 +309,14 @@ def _feature_drift(feature: FeatureColumn, compared: Comparison) -> FeatureDrift
     )
 
 
-def _figures(compared: Comparison) -> dict[str, Any]:
+def _figures(compared: Comparison, rule: DriftRule) -> dict[str, Any]:
     sizes = {"n_reference": compared.n_reference, "n_current": compared.n_current}
     psi, n_bins = compared.psi
-    limit = _RULE.psi_limit(**sizes, n_bins=n_bins, reference_months=compared.reference_months)
+    limit = rule.psi_limit(**sizes, n_bins=n_bins, reference_months=compared.reference_months)
     n_present = compared.n_reference - compared.n_missing_reference, compared.n_current - compared.n_missing_current
+    ks_limit = None
+    if compared.ks is not None and compared.reference_months is None:
+        ks_limit = rule.ks_limit(n_reference=n_present[0], n_current=n_present[1])
     return {
         **sizes,
         "month": compared.month,
@@ -312,6 +324,8 @@ def _figures(compared: Comparison) -> dict[str, Any]:
         "psi_limit": limit,
         "ks": compared.ks,
         "ks_p_value": None if compared.ks is None else ks_p_value(compared.ks, *n_present),
-        "is_drifted": limit is not None and psi > limit,
-        "is_severe": limit is not None and psi >= _RULE.severe_times * limit,
+        "ks_limit": ks_limit,
+        "is_drifted": (limit is not None and psi > limit)
+        or (compared.ks is not None and ks_limit is not None and compared.ks > ks_limit),
+        "is_severe": limit is not None and psi >= rule.severe_times * limit,
     }

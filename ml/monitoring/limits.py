@@ -27,6 +27,10 @@ class DriftRule:
     whose PSI is as great is at most ``among_months`` (a Monte Carlo p-value: Davison and Hinkley, Bootstrap Methods and
     their Application, 1997, section 4.2). Fewer than ``1 / among_months - 1`` months of reference can't tell.
 
+    ``ks``: drift is also a Kolmogorov-Smirnov distance above it, and above what sampling gives in 1 of 100 months
+    (Smirnov's asymptotic quantile, 1.628 times the root of ``1/n + 1/m``); None for no such rule. It needs independent
+    rows, so that a cohort feature has no limit.
+
     ``missing_share_change``: limit of the absolute change of the share of missing values, with its normal
     approximation.
 
@@ -36,6 +40,7 @@ class DriftRule:
     """
 
     psi: float = 0.2
+    ks: float | None = None
     missing_share_change: float = 0.1
     among_months: float = 0.05
     min_decisions: int = 100
@@ -65,6 +70,16 @@ class DriftRule:
         # maximum number of reference months that may be as far from the others
         n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
         return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
+
+    def ks_limit(self, *, n_reference: int, n_current: int) -> float | None:
+        """The distance above which a month of so many present values has drifted; None if there is no such rule.
+
+        >>> DriftRule(ks=0.1).ks_limit(n_reference=20_000, n_current=2_000)
+        0.1
+        """
+        if self.ks is None or n_current < self.min_decisions or not n_reference:
+            return None
+        return max(self.ks, 1.628 * math.sqrt(1 / n_reference + 1 / n_current))
 
     def missing_share_limit(
         self, reference: float, current: float, *, n_reference: int, n_current: int
@@ -116,7 +131,8 @@ class PerformanceRule:
 
     A month is judged from ``min_mature`` mature decisions with ``min_defaults`` defaults: below 50 defaults the 95 %
     interval of an AUC is wider than ±.08. An AUC more than ``auc_decay`` below the lower end of the test interval is
-    worse than chance makes it; below ``min_auc`` a model hardly ranks, which is severe. A default rate above
+    worse than chance makes it, and so is one more than the share ``auc_drop`` below the test's AUC if the month's own
+    95 % interval lies below that AUC; below ``min_auc`` a model hardly ranks, which is severe. A default rate above
     ``max_rate_ratio`` times the mean probability is another level of risk, and severe.
     """
 
@@ -124,6 +140,7 @@ class PerformanceRule:
     min_defaults: int = 50
     min_auc: float = 0.55
     auc_decay: float = 0.02
+    auc_drop: float | None = None
     max_rate_ratio: float = 1.5
 
     def judge(
@@ -135,8 +152,12 @@ class PerformanceRule:
         default_rate: float,
         mean_probability: float,
         tested_low: float | None = None,
+        auc_high: float | None = None,
+        tested_auc: float | None = None,
     ) -> PerformanceVerdict:
         """Judge a month; ``tested_low``: lower end of the version's AUC in its test, None if only the floor counts.
+
+        ``auc_high``: upper end of the month's AUC, ``tested_auc``: the version's AUC in its test; for ``auc_drop``.
 
         >>> month = {"n_mature": 900, "n_defaults": 90, "default_rate": 0.1, "mean_probability": 0.1}
         >>> PerformanceRule().judge(auc=0.60, tested_low=0.68, **month)[::2]
@@ -145,6 +166,8 @@ class PerformanceRule:
         if n_mature < self.min_mature or n_defaults < self.min_defaults:
             return PerformanceVerdict()
         auc_limit = self.auc_limit(tested_low)
+        if self.auc_drop is not None and tested_auc is not None and auc_high is not None and auc_high < tested_auc:
+            auc_limit = max(auc_limit, tested_auc * (1 - self.auc_drop))
         rate_limit = self.max_rate_ratio * mean_probability
         is_off_level = default_rate > rate_limit
         return PerformanceVerdict(
@@ -210,9 +233,16 @@ class EstimateRule:
 DRIFTED_FEATURE_SHARE: Final = 0.5
 
 
-def scores_have_drifted(month: date, *, psi: float, is_drifted: bool) -> str | None:
+def scores_have_drifted(
+    month: date, *, psi: float, is_drifted: bool, ks: float | None = None, ks_limit: float | None = None
+) -> str | None:
     """Why a month's scores need a new training, or None."""
-    return f"scores drifted in {month:%Y-%m}, PSI {psi:.3f}" if is_drifted else None
+    if not is_drifted:
+        return None
+    distance = ks is not None and ks_limit is not None and ks > ks_limit
+    return f"scores drifted in {month:%Y-%m}, PSI {psi:.3f}" + (
+        f", KS {ks:.3f} above {ks_limit:.3g}" if distance else ""
+    )
 
 
 def features_have_drifted(month: date, *, n_drifted: int, n_features: int) -> str | None:

@@ -15,6 +15,7 @@ from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 TABLE = "monitoring.model_performance"
+_RULE = PerformanceRule()
 _MEASURES = ("default_rate", "mean_probability", "auc", "gini", "ks", "brier", "log_loss", "ece")
 
 
@@ -51,9 +52,14 @@ class Performance:
 
 
 def record_performance(
-    settings: Settings, model: MonitoredModel, *, tested_low: float | None = None
+    settings: Settings,
+    model: MonitoredModel,
+    *,
+    tested_low: float | None = None,
+    tested_auc: float | None = None,
+    rule: PerformanceRule = _RULE,
 ) -> tuple[Performance, ...]:
-    """One row per month with a mature decision; ``tested_low``: as in :meth:`PerformanceRule.judge`.
+    """One row per month with a mature decision; ``tested_low``, ``tested_auc``: as in :meth:`PerformanceRule.judge`.
 
     A label is the warehouse's mature one (``training.lbl_default``), else the application's last outcome reported over
     HTTP. Every decision counts, including a second one on the same application. Updates
@@ -68,10 +74,10 @@ def record_performance(
             "select month, count(*), sum(hash(p, is_default)) from labelled_decisions group by month "
             "having count(is_default) > 0"
         ).fetchall()
-        basis = model.decisions, tested_low, PerformanceRule()
+        basis = model.decisions, tested_low, tested_auc, rule
         measured_from = {month: digest(*content, *basis) for month, *content in contents}
         due = due_months(con, TABLE, model, measured_from)
-        rows = _measure_months(con, due, tested_low)
+        rows = _measure_months(con, due, rule, tested_low, tested_auc)
     if due:
         replace_months(settings, TABLE, model, rows, months=due, measured_from=measured_from)
     with connect(settings) as con:
@@ -97,7 +103,7 @@ def measure_labelled(
     decision.
     """
     _load_labelled(con, labelled, parameters)
-    return _measure_months(con, None, tested_low)
+    return _measure_months(con, None, _RULE, tested_low, None)
 
 
 def _load_labelled(con: duckdb.DuckDBPyConnection, labelled: str, parameters: Sequence[object]) -> None:
@@ -105,17 +111,28 @@ def _load_labelled(con: duckdb.DuckDBPyConnection, labelled: str, parameters: Se
 
 
 def _measure_months(
-    con: duckdb.DuckDBPyConnection, months: Sequence[date] | None, tested_low: float | None
+    con: duckdb.DuckDBPyConnection,
+    months: Sequence[date] | None,
+    rule: PerformanceRule,
+    tested_low: float | None,
+    tested_auc: float | None,
 ) -> tuple[Performance, ...]:
     found = con.execute(
         "select month, count(*) from labelled_decisions where $1 is null or list_contains($1::date[], month) "
         "group by month having count(is_default) > 0 order by month",
         [None if months is None else list(months)],
     ).fetchall()
-    return tuple(_measured(con, month, n_decisions, tested_low) for month, n_decisions in found)
+    return tuple(_measured(con, month, n_decisions, rule, tested_low, tested_auc) for month, n_decisions in found)
 
 
-def _measured(con: duckdb.DuckDBPyConnection, month: date, n_decisions: int, tested_low: float | None) -> Performance:
+def _measured(  # noqa: PLR0917  # a month, and by what it is judged
+    con: duckdb.DuckDBPyConnection,
+    month: date,
+    n_decisions: int,
+    rule: PerformanceRule,
+    tested_low: float | None,
+    tested_auc: float | None,
+) -> Performance:
     # one month in memory at a time
     found = con.execute(
         # sums in a fixed order have the same last digits in every run
@@ -126,12 +143,14 @@ def _measured(con: duckdb.DuckDBPyConnection, month: date, n_decisions: int, tes
     measured = measure(found["is_default"], found["p"], cut_off=1.0)
     figures = {name: value for name, value in measured.to_dict().items() if name in _MEASURES}
     counts: dict[str, Any] = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
-    verdict = PerformanceRule().judge(
+    verdict = rule.judge(
         **counts,
         auc=figures["auc"],
         default_rate=measured.default_rate,
         mean_probability=measured.mean_probability,
         tested_low=tested_low,
+        auc_high=measured.to_dict()["auc_high"],
+        tested_auc=tested_auc,
     )
     return Performance(month=month, n_decisions=n_decisions, **counts, **figures, **verdict._asdict())
 

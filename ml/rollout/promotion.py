@@ -98,11 +98,20 @@ def promote_approved(settings: Settings, lender: str) -> Deployment | None:
     return deployment
 
 
-def rollback(settings: Settings, lender: str, *, by: str, why: str = "") -> Deployment:
+def rollback(
+    settings: Settings,
+    lender: str,
+    *,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+    judged: Deployment | None = None,
+) -> Deployment:
     """Serve the lender's previous deployment again, with its features, and move MLflow's alias back.
 
-    Ends a challenge; ``why`` goes into the history. Rolling back twice goes back two deployments. Raises NotFoundError
-    if there is no previous one.
+    Ends a challenge; ``why`` and ``figures`` go into the history. ``judged``: the only deployment to leave. Rolling
+    back twice goes back two deployments. Raises NotFoundError if there is no previous one, or another than ``judged``
+    is served.
     """
     from ml.registry.registry import set_champion
 
@@ -115,10 +124,18 @@ def rollback(settings: Settings, lender: str, *, by: str, why: str = "") -> Depl
                 else f"{current.model_name} version {current.model_version}, the first"
             )
             raise NotFoundError(f"there is no earlier deployment to return to: now served is {served}")
+        if judged is not None and (current.published_at, current.model_version) != (
+            judged.published_at,
+            judged.model_version,
+        ):
+            raise NotFoundError(
+                f"{judged.model_name} version {judged.model_version} was judged, and version {current.model_version}, "
+                f"published at {current.published_at}, is served now: nothing was rolled back"
+            )
         # never serve an unreadable bundle, or another than the registered one
         load_registered(settings, lender, current.previous.model_version)
         deployment = replace(current.previous, published_at=now(), published_by=by)
-        serve(settings, deployment, action="rollback", by=by, why=why)
+        serve(settings, deployment, action="rollback", by=by, why=why, figures=figures)
     # last: an unreachable registry must not keep a bad model in service
     set_champion(settings, deployment.model_name, deployment.model_version)
     return deployment

@@ -30,6 +30,7 @@ from warehouse.lake.connection import connect
 from warehouse.lake.data_files import lost_files
 from warehouse.lenders.rules import broken_lenders
 from warehouse.settings import Settings
+from warehouse.sources.late_sources import late_sources
 from warehouse.sources.rows_set_aside import losses
 
 Row = tuple[Any, ...]
@@ -126,7 +127,7 @@ def _data_lines(con: duckdb.DuckDBPyConnection) -> list[str]:
         )
     if not loaded:
         return ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
-    return [*_table(rows), *map(str, losses(con))]
+    return [*_table(rows), *map(str, losses(con)), *map(str, late_sources(con))]
 
 
 def _data_and_lost_lines(settings: Settings) -> Callable[[duckdb.DuckDBPyConnection], list[str]]:

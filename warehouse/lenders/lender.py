@@ -192,7 +192,7 @@ class PolicySettings:
 
 @dataclass(frozen=True)
 class RetrainSettings:
-    """Rules of training again that only a lender can set; the others are in ``ml/monitoring/limits.py``."""
+    """Rules of alerts and of training again that a lender can set; the others are in ``ml/monitoring/limits.py``."""
 
     f1_below: Annotated[
         _Share | None,
@@ -203,6 +203,29 @@ class RetrainSettings:
             "reason of the training then says so.",
         ),
     ] = None
+    score_ks_above: Annotated[
+        _Share | None,
+        Key(
+            "a number between 0 and 1, or null",
+            "A month's scores have drifted, too, where their Kolmogorov-Smirnov distance from those of the training "
+            "rows is above this and above sampling noise; null: by PSI alone.",
+        ),
+    ] = 0.1
+    feature_ks_above: Annotated[
+        _Share | None,
+        Key(
+            "a number between 0 and 1, or null",
+            "The same for each numeric feature that is not a cohort's; null: by PSI alone.",
+        ),
+    ] = None
+    auc_drop_above: Annotated[
+        _Share | None,
+        Key(
+            "a number between 0 and 1, or null",
+            "A model has decayed, too, where a month's AUC is lower than in its test by more than this share, and the "
+            "month's 95 % interval lies below the test's AUC; null: by the interval of the test alone.",
+        ),
+    ] = 0.05
 
 
 @dataclass(frozen=True)

@@ -55,3 +55,9 @@
 {% macro time_after_microseconds(number) -%} {{ return(adapter.dispatch('time_after_microseconds', 'loanlake')(number)) }} {%- endmacro %}
 {% macro default__time_after_microseconds(number) -%} make_timestamp({{ number }}) {%- endmacro %}
 {% macro spark__time_after_microseconds(number) -%} timestamp_micros({{ number }}) {%- endmacro %}
+
+{#- Today, by the machine's clock in UTC. -#}
+{% macro today() -%} {{ adapter.dispatch('today', 'loanlake')() }} {%- endmacro %}
+{#- now() has a zone, of which the session's would make the date -#}
+{% macro default__today() -%} cast(make_timestamp(epoch_us(now())) as date) {%- endmacro %}
+{% macro spark__today() -%} current_date() {%- endmacro %}

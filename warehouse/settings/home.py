@@ -49,6 +49,13 @@ def _moment(text: str) -> datetime:
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes < float("inf"):
+        raise ValueError(text)
+    return minutes
+
+
 def _catalog(text: str) -> str:
     scheme, _, rest = text.partition(":")
     if scheme != "postgres" or not rest:
@@ -142,6 +149,17 @@ class Settings(Places):
         Literal["auto", "never"],
         Variable("Whether a run may publish a model, unless the run or the lender's file sets it."),
     ] = "auto"
+    rollback_minutes: Annotated[
+        float | None,
+        Variable(
+            "How long after its promotion a version that fails, or answers slowly, makes way for the one before; "
+            "`none`: a person decides.",
+            unit="minutes",
+            words={"none": None},
+            must="a number of minutes above 0, or none",
+            parse=_minutes,
+        ),
+    ] = 60.0
     approval_required: Annotated[
         bool,
         Variable(

@@ -16,6 +16,7 @@ __all__ = [
     "ingest_files",
     "ingest_simulated",
     "landing",
+    "late_sources",
     "recorded",
     "reloading",
     "rows_set_aside",

@@ -36,7 +36,8 @@ def drift_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
     """The scores, or most features, have drifted in the newest judged month."""
     scores = _row(
         settings,
-        "select month, psi, is_drifted from monitoring.score_drift where {champion} and psi_limit is not null "
+        "select month, psi, is_drifted, ks, ks_limit from monitoring.score_drift where {champion} "
+        "and psi_limit is not null "
         "order by month desc limit 1",
         champion,
     )
@@ -46,8 +47,11 @@ def drift_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
         "and missing_share_limit is not null group by month order by month desc limit 1",
         champion,
     )
-    if scores and (reason := scores_have_drifted(scores[0], psi=scores[1], is_drifted=scores[2])):
-        return _alarm(champion, "drift", scores[0], reason)
+    if scores:
+        month, psi, is_drifted, ks, ks_limit = scores
+        reason = scores_have_drifted(month, psi=psi, is_drifted=is_drifted, ks=ks, ks_limit=ks_limit)
+        if reason:
+            return _alarm(champion, "drift", month, reason)
     if features and (reason := features_have_drifted(features[0], n_drifted=features[1], n_features=features[2])):
         return _alarm(champion, "drift", features[0], reason)
     return None

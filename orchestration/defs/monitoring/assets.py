@@ -19,6 +19,7 @@ from ml.monitoring.drift_figures import newest_month as newest_figures
 from ml.monitoring.drift_figures import publish_drift
 from ml.monitoring.drift_report import write_drift_report
 from ml.monitoring.feature_skew import record_feature_skew
+from ml.monitoring.limits import DriftRule, PerformanceRule
 from ml.monitoring.performance import TABLE as PERFORMANCE_TABLE
 from ml.monitoring.performance import Performance, record_performance
 from ml.monitoring.samples import MonitoredModel
@@ -33,6 +34,7 @@ from orchestration.defs.monitoring.measuring import (
 from orchestration.lib import layers, links, pages
 from orchestration.lib.lenders import LENDERS
 from orchestration.lib.run_settings import RunSettings
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 
@@ -60,9 +62,15 @@ def drift(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[No
     """Measured over every decision of the lender; only months with something new are measured."""
     settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     moment = datetime.now(UTC).replace(tzinfo=None)
-    versions = monitored_versions(settings, source)
+    versions, rules = monitored_versions(settings, source), read_lender(source).retrain
     of_features = [
-        record_feature_drift(settings, version.model, version.bundle.contract, reference_snapshot=version.snapshot)
+        record_feature_drift(
+            settings,
+            version.model,
+            version.bundle.contract,
+            reference_snapshot=version.snapshot,
+            rule=DriftRule(ks=rules.feature_ks_above),
+        )
         for version in versions
     ]
     n_features, features = len(versions[0].bundle.contract.features), of_features[0]
@@ -84,7 +92,12 @@ def drift(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[No
     )
     started = time.monotonic()
     of_scores = [
-        record_score_drift(settings, version.model, reference_scores=version.bundle.reference_scores)
+        record_score_drift(
+            settings,
+            version.model,
+            reference_scores=version.bundle.reference_scores,
+            rule=DriftRule(ks=rules.score_ks_above),
+        )
         for version in versions
     ]
     scores = of_scores[0]
@@ -163,10 +176,12 @@ def performance(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]
     """Performance of decisions by month, where their labels are mature; only months with something new are measured."""
     settings, started = Settings.from_environment(), time.monotonic()
     moment, versions = datetime.now(UTC).replace(tzinfo=None), monitored_versions(settings, context.partition_key)
+    rule = PerformanceRule(auc_drop=read_lender(context.partition_key).retrain.auc_drop_above)
     # the champion's first
     months, *_ = [
-        record_performance(settings, version.model, tested_low=candidate_on_test(version.bundle.metrics)["auc_low"])
+        record_performance(settings, version.model, tested_low=tested["auc_low"], tested_auc=tested["auc"], rule=rule)
         for version in versions
+        for tested in [candidate_on_test(version.bundle.metrics)]
     ]
     n_mature = sum(row.n_mature for row in months)
     return dg.MaterializeResult(

@@ -10,21 +10,22 @@ from orchestration.lib import layers
 _maintenance = dg.AssetSelection.groups("maintenance")
 _at_times = dg.AssetSelection.assets(
     layers.CANARY,
+    layers.CHAMPION_WATCH,
     layers.APPROVED_VERSION,
     layers.BATCH_SCORES,
     layers.COMPARISON,
     layers.WALK_FORWARD,
     layers.REBUILT_MONTHS,
 )
-#: Everything except maintenance, steps only for a canary, an approval, a batch or a comparison of families, and the
-#: walks and rebuilt months, which are partitioned by month.
+#: Everything except maintenance, steps only for a canary, a new champion, an approval, a batch or a comparison of
+#: families, and the walks and rebuilt months, which are partitioned by month.
 MAIN_PATH = dg.AssetSelection.all() - _at_times - _maintenance
 _raw = dg.AssetSelection.groups("raw")
-# the quarantine of untypable rows is built with staging, and the decisions' history with the features, whose text it
-# shares: otherwise the step would run in part
+# the quarantine of untypable rows is built with staging, and with the features the decisions' history, whose text it
+# shares, and the checks of the data: otherwise the step would run in part
 _tables = (
     dg.AssetSelection.groups("staging", "core", "features", "training")
-    | dg.AssetSelection.assets(layers.QUARANTINE, layers.DECISION_HISTORY)
+    | dg.AssetSelection.assets(layers.QUARANTINE, layers.DECISION_HISTORY, *layers.DATA_CHECKS)
 ) - dg.AssetSelection.assets(layers.TRAINING_SET, layers.REBUILT_MONTHS)
 _model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
     dg.AssetSelection.groups("model") - dg.AssetSelection.assets(layers.COMPARISON)
@@ -32,7 +33,9 @@ _model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
 _scores = dg.AssetSelection.assets(layers.ONLINE_STORE, layers.BATCH_DECISIONS, layers.PREDICTIONS)
 _report = dg.AssetSelection.assets(layers.DRIFT_REPORT)
 _monitoring = (
-    dg.AssetSelection.groups("portfolio", "monitoring") - _report - dg.AssetSelection.assets(layers.DECISION_HISTORY)
+    dg.AssetSelection.groups("portfolio", "monitoring")
+    - _report
+    - dg.AssetSelection.assets(layers.DECISION_HISTORY, *layers.DATA_CHECKS)
 )
 
 default_risk = dg.define_asset_job(
@@ -60,6 +63,11 @@ move_canary = dg.define_asset_job(
     "move_canary",
     selection=dg.AssetSelection.assets(layers.CANARY, layers.DEPLOYMENT_CHANGES),
     description="Compare the canary with the champion, and move it on or back.",
+)
+roll_back = dg.define_asset_job(
+    "roll_back",
+    selection=dg.AssetSelection.assets(layers.CHAMPION_WATCH, layers.DEPLOYMENT_CHANGES),
+    description="Compare a new champion with the version before, and go back if it fails or is slow.",
 )
 publish_approved = dg.define_asset_job(
     "publish_approved",

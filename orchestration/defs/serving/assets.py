@@ -8,9 +8,10 @@ import dagster as dg
 from ml.batches.backfill import score_applications
 from ml.judging.publication import RULE
 from ml.registry.deployment_changes import record_changes
+from ml.rollout.after_promotion import go_back_if_worse
 from ml.rollout.canary import move_canary
 from ml.rollout.promotion import promote_approved
-from orchestration.defs.serving.publishing import publish_candidate
+from orchestration.defs.serving.publishing import AUTOMATION, publish_candidate
 from orchestration.lib import layers, pages
 from orchestration.lib.champions import champion_of
 from orchestration.lib.feature_versions import feature_tables, online_tables
@@ -21,6 +22,7 @@ from warehouse.decision_log import ingest_into_lake
 from warehouse.lake.connection import connect
 from warehouse.online_store import refresh
 from warehouse.settings import Settings
+from warehouse.sources.late_sources import late_sources
 
 
 @dg.asset(key=layers.ONLINE_STORE, deps=online_tables(), group_name="serving", kinds={"python", "lmdb"})
@@ -102,6 +104,10 @@ def batch_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[N
     if champion is None:
         summary = f"no model of source {source!r} is served yet: `loanlake run {source}` makes one"
         return dg.MaterializeResult(metadata={"summary": summary, "applications_scored": 0})
+    with connect(settings) as con:
+        late = [str(each) for each in late_sources(con, source)]
+    for each in late:
+        context.log.warning(f"scored with what is known: {each}")
     counts = score_applications(settings, champion)
     share = ""
     if counts.n_found:
@@ -109,11 +115,12 @@ def batch_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[N
         share += f", {counts.n_referred / counts.n_found:.0%} referred" if counts.n_referred else ""
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{counts.n_scored:,} applications{share}",
+            "summary": f"{counts.n_scored:,} applications{share}" + (f"; {'; '.join(late)}" if late else ""),
             "applications_scored": counts.n_scored,
             "declined": counts.n_declined,
             "referred": counts.n_referred,
             "without_history": counts.n_without_history,
+            "late files": "; ".join(late) or "none",
             "decided_since": f"{counts.since:%Y-%m-%d}",
             "model": f"{champion.model_name} version {champion.model_version}",
             "seconds": round(counts.seconds, 2),
@@ -191,6 +198,29 @@ def canary(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
+    key=layers.CHAMPION_WATCH, deps=[layers.PREDICTIONS], partitions_def=LENDERS, group_name="serving", kinds={"python"}
+)
+def champion_watch(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """The lender's new champion beside the version before, to which service returns if the new one fails or is slow."""
+    watch = go_back_if_worse(Settings.from_environment(), context.partition_key, by=AUTOMATION)
+    if watch is None:
+        return dg.MaterializeResult(metadata={"summary": "no new champion is watched"})
+    counts = {"since promotion": watch.since_promotion, "version before": watch.before}
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{watch.move}: {watch.name}, {watch.why}",
+            "answers": pages.table(
+                ["", "asked for", "failed", "slow"],
+                [
+                    [name, f"{each.n_asked:,}", f"{each.n_failed:,}", f"{each.n_slow:,}"]
+                    for name, each in counts.items()
+                ],
+            ),
+        }
+    )
+
+
+@dg.asset(
     key=layers.APPROVED_VERSION,
     deps=[layers.REGISTERED_MODEL],
     partitions_def=LENDERS,
@@ -213,7 +243,7 @@ def approved_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult[
 
 @dg.asset(
     key=layers.DEPLOYMENT_CHANGES,
-    deps=[layers.DEPLOYMENT, layers.APPROVED_VERSION, layers.CANARY],
+    deps=[layers.DEPLOYMENT, layers.APPROVED_VERSION, layers.CANARY, layers.CHAMPION_WATCH],
     group_name="serving",
     kinds={"duckdb"},
     pool=layers.LAKE_WRITER,

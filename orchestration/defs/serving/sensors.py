@@ -1,12 +1,13 @@
-"""Move waiting decisions from the API's log to the lake within a minute; move canaries; serve approved versions."""
+"""Move waiting decisions to the lake within a minute; move canaries, leave failing champions, serve approvals."""
 
 from collections.abc import Callable, Iterator
 
 import dagster as dg
 
 from ml.registry.approval import unserved_approval
+from ml.rollout.after_promotion import watch_champion
 from ml.rollout.canary import judge_canary
-from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved
+from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved, roll_back
 from orchestration.lib.lenders import LENDER_TAG, run_of, why_unknown
 from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.decision_log import count_pending
@@ -49,6 +50,31 @@ def _canary_move(instance: dg.DagsterInstance, settings: Settings, lender: str) 
     if why_not:
         return dg.SkipReason(f"{verdict.canary.name}, {verdict.why}; {why_not}")
     return run_of(lender, tags={"loanlake/reason": verdict.why})
+
+
+@dg.sensor(job=roll_back, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def champion_to_leave(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Start a run for each lender whose new champion is certainly worse than the version before.
+
+    LOANLAKE_ROLLBACK_MINUTES says how long a version is new, and switches this off.
+    """
+    yield from _of_each_lender(context, _champion_left, else_why="no champion is new")
+
+
+def _champion_left(
+    instance: dg.DagsterInstance, settings: Settings, lender: str
+) -> dg.RunRequest | dg.SkipReason | None:
+    try:
+        watch = watch_champion(settings, lender)
+    except LoanlakeError as error:
+        return dg.SkipReason(f"the champion of {lender} cannot be judged: {error}")
+    if watch is None:
+        return None
+    said = f"{watch.name}, {watch.why}"
+    if watch.move == "wait":
+        return dg.SkipReason(said)
+    why_not = why_not_now(instance, roll_back.name, {LENDER_TAG: lender})
+    return dg.SkipReason(f"{said}; {why_not}") if why_not else run_of(lender, tags={"loanlake/reason": watch.why})
 
 
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)

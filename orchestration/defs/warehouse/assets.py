@@ -176,9 +176,11 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
     ]
 
 
-# views of monitoring, made with the features: skew reads it, and alerts read what was measured
-warehouse_models = dbt_step("dbt_warehouse", select="lenders staging core features decision_history*")
+# of monitoring, made with the features: a view that skew reads, and what is judged of the data itself, so that it is
+# known before anything is trained or scored on them
+_WITH_FEATURES = "decision_history* data_profile data_checks source_arrivals"
+warehouse_models = dbt_step("dbt_warehouse", select=f"lenders staging core features {_WITH_FEATURES}")
 training_models = dbt_step("dbt_training", select="training")
 # the portfolio's tables read decisions too: one dbt run for both
-monitoring_models = dbt_step("dbt_monitoring", select="portfolio monitoring", exclude="decision_history*")
+monitoring_models = dbt_step("dbt_monitoring", select="portfolio monitoring", exclude=_WITH_FEATURES)
 beside = program_tables(json.loads(_MANIFEST.read_text()))

@@ -132,6 +132,7 @@ def test_every_step_that_writes_to_the_lake_takes_its_turn_in_the_pool(repositor
         "serving__online_store",
         "serving__deployment",
         "serving__canary",
+        "serving__champion_watch",
         "serving__approved_version",
         "serving__batch_scores",
         "serving__predictions",

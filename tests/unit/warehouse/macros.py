@@ -6,7 +6,8 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import Environment
+import yaml
+from jinja2 import Environment, StrictUndefined
 
 from warehouse.settings import DBT_PROJECT_DIR
 
@@ -55,6 +56,19 @@ def macros() -> dict[str, Callable[..., Any]]:
     found["changes_of"] = lambda table, _build: f"changes_of_{table}"
     environment.globals |= found
     return found
+
+
+def model_sql(model: str, folder: str = "monitoring") -> str:
+    """The SQL of a model for DuckDB, with the project's own variables; tables have their plain names."""
+    variables = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text())["vars"]
+    environment = Environment(undefined=StrictUndefined)
+    environment.globals |= macros() | {
+        "ref": lambda name: name,
+        "source": lambda schema, table: f"{schema}.{table}",
+        "var": variables.__getitem__,
+        "dbt": {"type_string": lambda: "varchar"},
+    }
+    return environment.from_string((DBT_PROJECT_DIR / "models" / folder / f"{model}.sql").read_text()).render()
 
 
 def _callable(environment: Environment, text: str, name: str) -> Callable[..., Any]:

@@ -79,6 +79,16 @@ measured as (
     from {{ source('monitoring', 'performance_estimates') }}
     where estimated_limit is not null
     union
+    -- a month that has begun ends nothing: its rows may still come
+    select distinct
+        'data_anomaly' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        month
+    from {{ ref('data_checks') }}
+    where is_finished
+    union
     select distinct
         kind,
         source,

@@ -6,10 +6,14 @@ with episodes as (
         case
             when kind = 'feature_drift' and subject like '% (missing)' then 'missing values'
             when kind = 'feature_drift' then 'features'
+            when kind = 'score_drift' then 'probability'
             when kind = 'feature_skew' and subject like '% (logged)' then 'logged features'
             when kind = 'estimated_performance' then 'estimates'
             when kind = 'gate' then 'candidate'
             when kind = 'contract' then regexp_replace(subject, '[.][^.]*: .*$', '')
+            when kind = 'data_anomaly' then replace(regexp_extract(subject, '^[^:]*: [a-z]*'), ':', '')
+            when kind = 'late_source' then 'files'
+            when kind = 'rolled_back' then 'champion'
             when kind = 'rows_set_aside' then split_part(subject, '/', 1)
             else subject
         end as cause,

@@ -1,7 +1,8 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- or is estimated to, decisions made with other values than the warehouse has, rows that broke the feature contract, a
--- candidate that a gate refused, a file that lost too many of its rows, outcomes dated before their decisions, terms
--- that know how loans ended. The limits and verdicts are those that the tables stored when a month was measured:
+-- candidate that a gate refused, a file that lost too many of its rows, data unlike those of earlier months, files that
+-- are late, a champion that was left by itself, outcomes dated before their decisions, terms that know how loans ended.
+-- The limits and verdicts are those that the tables stored when a month was measured:
 -- ml/monitoring/limits.py.
 with feature_drift as (
     select
@@ -17,6 +18,22 @@ with feature_drift as (
         feature || ' has drifted from its training reference (PSI)' as message
     from {{ source('monitoring', 'feature_drift') }}
     where is_drifted and psi > psi_limit
+),
+
+feature_distance as (
+    select
+        'feature_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        feature || ' (KS)' as subject,
+        ks as value,
+        ks_limit as threshold,
+        false as is_severe,
+        feature || ' has drifted from its training reference (Kolmogorov-Smirnov distance)' as message
+    from {{ source('monitoring', 'feature_drift') }}
+    where is_drifted and ks > ks_limit
 ),
 
 missing_values as (
@@ -48,7 +65,23 @@ score_drift as (
         is_severe,
         'the scores have drifted from those of the training reference (PSI)' as message
     from {{ source('monitoring', 'score_drift') }}
-    where is_drifted
+    where is_drifted and psi > psi_limit
+),
+
+score_distance as (
+    select
+        'score_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        'probability (KS)' as subject,
+        ks as value,
+        ks_limit as threshold,
+        false as is_severe,
+        'the scores have drifted from those of the training reference (Kolmogorov-Smirnov distance)' as message
+    from {{ source('monitoring', 'score_drift') }}
+    where is_drifted and ks > ks_limit
 ),
 
 feature_skew as (
@@ -183,6 +216,80 @@ rows_set_aside as (
     where set_aside_share > max_share and not is_accepted
 ),
 
+data_anomaly as (
+    select
+        'data_anomaly' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        month as raised_for,
+        entity || ': ' || case figure
+            when 'missing' then 'missing ' || column_name
+            when 'category' then 'new values of ' || column_name
+            else figure
+        end as subject,
+        max(value) as value,
+        max_by(case when value > high then high else low end, value) as threshold,
+        max(case when is_severe then 1 else 0 end) = 1 as is_severe,
+        case figure
+            when 'volume'
+                then
+                    cast(max(n_rows) as {{ dbt.type_string() }}) || ' rows became known, about '
+                    || cast(cast(round(max(expected)) as bigint) as {{ dbt.type_string() }}) || ' were expected'
+            when 'missing' then 'the share of ' || column_name || ' that is missing is not as in the months before'
+            when 'duplicates' then 'rows repeat others under another key'
+            when 'delay' then 'rows became known later than in the months before (mean days)'
+            else
+                cast(count(*) as {{ dbt.type_string() }}) || ' values of ' || column_name
+                || ' that hardly any earlier row had, such as ' || max_by(category, value)
+        end as message
+    from {{ ref('data_checks') }}
+    where is_anomaly
+    group by source, month, entity, figure, column_name
+),
+
+late_source as (
+    select
+        'late_source' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        {{ month_of('late_from') }} as raised_for,
+        entity as subject,
+        cast(days_since_arrival as double) as value,
+        cast(allowed_days as double) as threshold,
+        days_since_arrival > allowed_days + allowed_days as is_severe,
+        'the newest file arrived on ' || cast(newest_arrival_on as {{ dbt.type_string() }})
+        || ', the next was due by ' || cast(late_from as {{ dbt.type_string() }}) as message
+    from {{ ref('source_arrivals') }}
+    where is_late
+),
+
+-- service went back by itself, and no other version has been published since
+changes as (
+    select
+        *,
+        cast(json_extract_string(figures, '$.left_version') as integer) as left_version,
+        max(case when action = 'publish' then change end) over (partition by source) as newest_publication
+    from {{ source('serving', 'deployment_changes') }}
+),
+
+rolled_back as (
+    select
+        'rolled_back' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        {{ month_of('changed_at') }} as raised_for,
+        model_name || ' version ' || cast(left_version as {{ dbt.type_string() }}) as subject,
+        cast(null as double) as value,
+        cast(null as double) as threshold,
+        true as is_severe,
+        'version ' || cast(champion_version as {{ dbt.type_string() }}) || ' is served again: ' || why as message
+    from changes
+    where left_version is not null and change > newest_publication
+),
+
 outcome_dates as (
     select
         'outcome_dates' as kind,
@@ -232,9 +339,13 @@ actual_terms as (
 alerts as (
     select * from feature_drift
     union all
+    select * from feature_distance
+    union all
     select * from missing_values
     union all
     select * from score_drift
+    union all
+    select * from score_distance
     union all
     select * from feature_skew
     union all
@@ -249,6 +360,12 @@ alerts as (
     select * from gate
     union all
     select * from rows_set_aside
+    union all
+    select * from data_anomaly
+    union all
+    select * from late_source
+    union all
+    select * from rolled_back
     union all
     select * from outcome_dates
     union all

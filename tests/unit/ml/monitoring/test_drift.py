@@ -225,20 +225,18 @@ def test_columns_are_read_in_groups_that_fit_into_memory(bank: Bank, monkeypatch
     assert record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot) == together
 
 
-def test_another_limit_is_applied_to_months_without_anything_new(
-    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_limit_is_applied_to_months_without_anything_new(bank: Bank, tmp_path: Path) -> None:
     snapshot = bank.train(REFERENCE)
-    pq.write_table(pa.table({"probability": [n / 1000 for n in range(500)]}), tmp_path / "scores.parquet")
+    scores = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"probability": [n / 1000 for n in range(500)]}), scores)
     bank.decide(datetime(2024, 1, 5), REFERENCE, probability=[n / 1000 for n in range(200)])
-    measured = [
-        lambda: record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot),
-        lambda: record_score_drift(bank.settings, MODEL, reference_scores=tmp_path / "scores.parquet"),
-    ]
-    before = [row.is_judged for record in measured for row in record()]
-    monkeypatch.setattr(drift, "_RULE", DriftRule(min_decisions=201))
 
-    assert (all(before), any(row.is_judged for record in measured for row in record())) == (True, False)
+    def are_judged(rule: DriftRule) -> set[bool]:
+        features = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot, rule=rule)
+        found = record_score_drift(bank.settings, MODEL, reference_scores=scores, rule=rule)
+        return {row.is_judged for row in (*features, *found)}
+
+    assert (are_judged(DriftRule()), are_judged(DriftRule(min_decisions=201))) == ({True}, {False})
 
 
 def test_score_drift_is_against_all_training_probabilities(bank: Bank, tmp_path: Path) -> None:

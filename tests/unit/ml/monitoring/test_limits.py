@@ -23,6 +23,42 @@ from warehouse.settings import DBT_PROJECT_DIR
 TESTED_LOW = 0.68
 
 
+@pytest.mark.parametrize(
+    ("rule", "n_current", "limit"),
+    [
+        (DriftRule(), 2_000, None),
+        (DriftRule(ks=0.1), 2_000, 0.1),
+        (DriftRule(ks=0.1), 99, None),
+        # 1.628 times the root of 1/100 + 1/10,000
+        (DriftRule(ks=0.1), 100, pytest.approx(0.16361, abs=1e-5)),
+    ],
+)
+def test_a_distance_is_drift_only_by_its_rule_and_beyond_chance(
+    rule: DriftRule, n_current: int, limit: float | None
+) -> None:
+    assert rule.ks_limit(n_reference=10_000, n_current=n_current) == limit
+
+
+@pytest.mark.parametrize(
+    ("auc", "auc_high", "drop", "is_decayed"),
+    [
+        # tested at .80 with a lower end of .76: the floor by the test is .74, by a drop of 5 % .76
+        (0.75, 0.79, 0.05, True),
+        (0.75, 0.81, 0.05, False),
+        (0.77, 0.79, 0.05, False),
+        (0.75, 0.79, None, False),
+    ],
+)
+def test_a_drop_of_the_auc_is_decay_where_the_months_own_interval_shows_it(
+    auc: float, auc_high: float, drop: float | None, is_decayed: bool
+) -> None:
+    month = {"n_mature": 900, "n_defaults": 90, "default_rate": 0.1, "mean_probability": 0.1}
+
+    found = PerformanceRule(auc_drop=drop).judge(auc=auc, auc_high=auc_high, tested_auc=0.8, tested_low=0.76, **month)
+
+    assert found.is_decayed == is_decayed
+
+
 def test_a_high_psi_of_a_few_decisions_is_noise() -> None:
     """Ten decisions in eleven bins give a PSI near one without any drift."""
     rule = DriftRule(min_decisions=10)
@@ -83,8 +119,10 @@ def test_a_month_with_few_outcomes_is_not_judged(sizes: dict[str, int]) -> None:
 #: The parts of monitoring.alerts that are made of measured months, by the table that they read.
 MEASURED = {
     "feature_drift": "feature_drift",
+    "feature_distance": "feature_drift",
     "missing_values": "feature_drift",
     "score_drift": "score_drift",
+    "score_distance": "score_drift",
     "feature_skew": "feature_skew",
     "discrimination": "model_performance",
     "level": "model_performance",
@@ -99,6 +137,7 @@ def _alerts() -> dict[str, exp.Expression]:
         source=lambda schema, table: f"{schema}.{table}",
         ref=lambda model: model,
         is_misdated=lambda *_: "true",
+        month_of=lambda moment: moment,
         share_ended_with_their_term=lambda: "0.0",
         dbt={"type_string": lambda: "varchar"},
     )
@@ -142,8 +181,9 @@ def test_a_month_is_an_alert_exactly_where_it_was_judged_beyond_its_limits(bank:
         )
     ]
 
-    features = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
-    scores = record_score_drift(bank.settings, MODEL, reference_scores=tmp_path / "scores.parquet")
+    rule = DriftRule(ks=0.1)
+    features = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot, rule=rule)
+    scores = record_score_drift(bank.settings, MODEL, reference_scores=tmp_path / "scores.parquet", rule=rule)
     performance = record_performance(bank.settings, MODEL, tested_low=TESTED_LOW)
     replace_months(bank.settings, "monitoring.feature_skew", MODEL, skew)
 
@@ -154,8 +194,8 @@ def test_a_month_is_an_alert_exactly_where_it_was_judged_beyond_its_limits(bank:
     }
     large = {month for month, size in zip(months, sizes * 2, strict=True) if size >= 100}
     drifted = {row.month for row in features if row.is_drifted}
-    assert found["feature_drift"] | found["missing_values"] == drifted
-    assert found["score_drift"] == {row.month for row in scores if row.is_drifted}
+    assert found["feature_drift"] | found["feature_distance"] | found["missing_values"] == drifted
+    assert found["score_drift"] | found["score_distance"] == {row.month for row in scores if row.is_drifted}
     assert found["discrimination"] | found["level"] == {row.month for row in performance if row.is_decayed}
     assert found["feature_drift"] | found["missing_values"] | found["score_drift"] <= large
     assert found["discrimination"] | found["level"] <= {row.month for row in performance if row.n_mature >= 300}

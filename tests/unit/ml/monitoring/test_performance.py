@@ -8,6 +8,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from ml.judging import metrics
 from ml.monitoring import performance
+from ml.monitoring.limits import PerformanceRule
 from ml.monitoring.performance import record_performance
 from tests.unit.ml.decisions_lake import MODEL, Bank
 
@@ -132,3 +133,19 @@ def test_a_month_is_measured_again_when_a_label_of_it_changes(bank: Bank, monkey
     assert [row.n_defaults for row in nothing_new] == [1, 1]
     assert [row.n_defaults for row in corrected] == [1, 0]
     assert measured == [date(2024, 2, 1)]
+
+
+def test_the_months_own_interval_and_the_tests_auc_decide_about_a_drop(bank: Bank) -> None:
+    """Ranked at random: far below an AUC of .80, which 2,000 decisions show; a low end of .50 alone would not."""
+    generator = np.random.default_rng(3)
+    p = generator.uniform(0.01, 0.99, 2_000)
+    y = generator.uniform(size=2_000) < generator.permutation(p) * 0.5 + 0.25 * p
+    ids = _decide(bank, p.tolist(), datetime(2024, 1, 10), "a")
+    bank.label(dict(zip(ids, y.tolist(), strict=True)))
+
+    (by_the_interval,) = record_performance(bank.settings, MODEL, tested_low=0.5)
+    rule = PerformanceRule(auc_drop=0.05)
+    (by_the_drop,) = record_performance(bank.settings, MODEL, tested_low=0.5, tested_auc=0.8, rule=rule)
+
+    assert (by_the_interval.auc_limit, by_the_drop.auc_limit) == (0.55, pytest.approx(0.76))
+    assert (by_the_interval.is_decayed, by_the_drop.is_decayed) == (False, True)

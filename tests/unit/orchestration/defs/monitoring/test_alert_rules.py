@@ -29,6 +29,19 @@ def test_drifted_scores_in_the_newest_month_are_an_alarm(home: Settings, in_serv
     assert alarm.reason == "default_risk_bank version 2: scores drifted in 2024-06, PSI 0.312"
 
 
+def test_a_distance_of_the_scores_is_an_alarm_with_its_limit(
+    home: Settings, in_service: Serve, measured: Measured
+) -> None:
+    champion = in_service(2)
+    figures = {"psi": 0.07, "psi_limit": 0.2, "ks": 0.118, "ks_limit": 0.1, "is_drifted": True}
+    measured("monitoring.score_drift", champion, month=JUNE, **figures)
+
+    alarm = drift_alarm(home, champion)
+
+    assert alarm is not None
+    assert alarm.reason == "default_risk_bank version 2: scores drifted in 2024-06, PSI 0.070, KS 0.118 above 0.1"
+
+
 def test_a_drift_that_has_passed_is_no_alarm(home: Settings, in_service: Serve, measured: Measured) -> None:
     champion = in_service()
     measured("monitoring.score_drift", champion, month=MAY, psi=0.4, is_drifted=True, psi_limit=0.2)
