@@ -49,8 +49,11 @@ def ack(*, alert_id: str, by: str, reason: str) -> None:
     """Acknowledge the alert ID: a person knows about it."""
     from warehouse.alerts.alert import acknowledge
     from warehouse.alerts.texts import summary
+    from warehouse.figures.published import publish_figures
 
-    click.echo(summary(acknowledge(Settings.from_environment(), alert_id, by=by, reason=reason)))
+    settings = Settings.from_environment()
+    click.echo(summary(acknowledge(settings, alert_id, by=by, reason=reason)))
+    publish_figures(settings)  # /metrics counts it as acknowledged, too
 
 
 @alerts.command()

@@ -22,11 +22,15 @@ SCORE = "probability"
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """How far a feature, or the SCORE, has moved from the training rows, and whether that is drift."""
+    """How far a feature, or the SCORE, has moved from the training rows, and whether that is drift.
+
+    ``psi_limit`` None: the month has too few decisions to be judged.
+    """
 
     feature: str
     psi: float
     is_drifted: bool
+    psi_limit: float | None = None
 
 
 class VersionDrift(msgspec.Struct, frozen=True):
@@ -48,8 +52,8 @@ def newest_month(
     if not months:
         return None
     month = max(months)
-    figures = [Figure(row.feature, row.psi, row.is_drifted) for row in features if row.month == month]
-    figures += [Figure(SCORE, row.psi, row.is_drifted) for row in scores if row.month == month]
+    figures = [Figure(row.feature, row.psi, row.is_drifted, row.psi_limit) for row in features if row.month == month]
+    figures += [Figure(SCORE, row.psi, row.is_drifted, row.psi_limit) for row in scores if row.month == month]
     return VersionDrift(model.name, model.version, month, datetime.now(UTC), tuple(figures))
 
 

@@ -1,31 +1,27 @@
 """Gauges computed when Prometheus scrapes; they are the same in every worker.
 
-They are facts of the home: served versions, outbox, online store, last drift. Facts of one worker are in
+They are facts of the home: served versions, outbox, online store, what was measured. Facts of one worker are in
 :mod:`serving.telemetry.metrics`.
 """
 
-import logging
 import sqlite3
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import get_args
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from ml.monitoring.drift_figures import VersionDrift, read_drift
 from serving.deployed.deployment_watch import DeploymentWatch
+from serving.health.measured import MeasuredFigures
 from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
 from serving.http.wire import Readiness, ReadinessWord
 from serving.scoring.outbox import Outbox
 from serving.telemetry.workers import live_workers, process_metrics
 from warehouse.batches import BatchStates
-from warehouse.errors import MonitoringError, OnlineStoreUnavailable
+from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 from warehouse.settings import Settings
-
-log = logging.getLogger("loanlake.serving")
 
 
 class Observation:
@@ -45,8 +41,7 @@ class Observation:
         self._store = store
         self._outbox = outbox
         self._readiness = readiness
-        #: By lender: the stamp of the file, and what it held.
-        self._drift: dict[str, tuple[tuple[int, int], tuple[VersionDrift, ...]]] = {}
+        self._measured = MeasuredFigures(settings)
 
     async def told(self) -> list[Metric]:
         """The current metrics; a few milliseconds with a store in the home."""
@@ -54,7 +49,7 @@ class Observation:
         return [
             *_readiness(found),
             *self._served(),
-            *self._measured_drift(),
+            *self._measured.told(self._deployments.all_served()),
             *self._backlog(),
             *self._batches(),
             *await self._store_age(),
@@ -80,51 +75,6 @@ class Observation:
                 share.add_metric(version, answers)
         yield info
         yield share
-
-    def _measured_drift(self) -> Iterator[Metric]:
-        labels = ["lender", "model", "version"]
-        psi = GaugeMetricFamily(
-            "loan_model_drift_psi",
-            "Population stability index of the newest month measured, against the training rows",
-            labels=[*labels, "feature"],
-        )
-        detected = GaugeMetricFamily(
-            "loan_model_drift_detected", "Whether that is drift: 1 or 0", labels=[*labels, "feature"]
-        )
-        month = GaugeMetricFamily(
-            "loan_model_drift_month_timestamp_seconds", "First day of that month of decisions", labels=labels
-        )
-        measured = GaugeMetricFamily(
-            "loan_model_drift_measured_timestamp_seconds", "When it was measured", labels=labels
-        )
-        for served in self._deployments.all_served():
-            for drift in self._read_drift(served.lender):
-                if served.made(drift.model_name, drift.model_version) is None:
-                    continue
-                version = [served.lender, drift.model_name, str(drift.model_version)]
-                month.add_metric(version, datetime.combine(drift.month, datetime.min.time(), UTC).timestamp())
-                measured.add_metric(version, drift.measured_at.timestamp())
-                for figure in drift.figures:
-                    psi.add_metric([*version, figure.feature], figure.psi)
-                    detected.add_metric([*version, figure.feature], figure.is_drifted)
-        yield from (psi, detected, month, measured)
-
-    def _read_drift(self, lender: str) -> tuple[VersionDrift, ...]:
-        """The published drift, read again only if the file changed."""
-        try:
-            stat = self._settings.drift(lender).stat()
-        except FileNotFoundError:
-            return ()
-        stamp = (stat.st_ino, stat.st_mtime_ns)
-        known = self._drift.get(lender)
-        if known is None or known[0] != stamp:
-            try:
-                known = stamp, read_drift(self._settings, lender)
-            except MonitoringError as error:
-                known = stamp, ()
-                log.error("drift cannot be shown", extra={"lender": lender, "reason": str(error)})
-            self._drift[lender] = known
-        return known[1]
 
     def _backlog(self) -> Iterator[Metric]:
         rows = GaugeMetricFamily(

@@ -46,6 +46,14 @@ def is_table(con: "duckdb.DuckDBPyConnection", name: str) -> bool:
     return found is not None
 
 
+def tables_and_views(con: "duckdb.DuckDBPyConnection") -> set[str]:
+    """Each table and view of the lake as ``schema.table``, in one query that loads them all."""
+    rows = con.execute(
+        "select table_schema || '.' || table_name from information_schema.tables where table_catalog = $1", [CATALOG]
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
 def arrow_schema(table: str) -> "pa.Schema":
     """The columns of a program-written table as Arrow types, in order."""
     import pyarrow as pa

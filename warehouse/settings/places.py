@@ -40,6 +40,8 @@ class Places:
     bundles = Place("bundles")
     #: What is registered and served, one directory a lender.
     deployments = Place("deployment")
+    #: The newest figures of models, data and portfolio, readable without opening the lake.
+    figures = Place("deployment", "figures.json")
     #: LMDB directory of history and cohort inputs.
     online_store = Place("online")
     #: SQLite decision log of the API.

@@ -31,6 +31,7 @@ _model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
     dg.AssetSelection.groups("model") - dg.AssetSelection.assets(layers.COMPARISON)
 )
 _scores = dg.AssetSelection.assets(layers.ONLINE_STORE, layers.BATCH_DECISIONS, layers.PREDICTIONS)
+_figures = dg.AssetSelection.assets(layers.PUBLISHED_FIGURES)
 _report = dg.AssetSelection.assets(layers.DRIFT_REPORT)
 _monitoring = (
     dg.AssetSelection.groups("portfolio", "monitoring")
@@ -46,8 +47,9 @@ default_risk = dg.define_asset_job(
 )
 refresh = dg.define_asset_job(
     "refresh",
-    selection=_raw | _tables | _scores,
-    description="New files: load, rebuild and check the tables, refresh the online store, score what is new.",
+    selection=_raw | _tables | _scores | _figures,
+    description="New files: load, rebuild and check the tables, refresh the online store, score what is new, publish "
+    "how far the data reach.",
 )
 retrain = dg.define_asset_job(
     "retrain",

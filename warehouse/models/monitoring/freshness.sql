@@ -8,6 +8,15 @@ with applications as (
     group by source
 ),
 
+statements as (
+    select
+        source,
+        count(*) as n_statements,
+        max(statement_on) as newest_statement_on
+    from {{ ref('int_statements') }}
+    group by source
+),
+
 labels as (
     select
         source,
@@ -48,6 +57,8 @@ select
     clocks.clock_at,
     applications.n_applications,
     applications.newest_application_at,
+    coalesce(statements.n_statements, 0) as n_statements,
+    statements.newest_statement_on,
     coalesce(labels.n_labels, 0) as n_labels,
     labels.newest_label_decided_at,
     coalesce(decisions.n_decisions, 0) as n_decisions,
@@ -57,6 +68,7 @@ select
     coalesce(quarantined.n_quarantined, 0) as n_quarantined
 from applications
 inner join {{ ref('int_clocks') }} as clocks on clocks.source = applications.source
+left join statements on statements.source = applications.source
 left join labels on labels.source = applications.source
 left join decisions on decisions.source = applications.source
 left join loads on loads.source = applications.source

@@ -53,7 +53,7 @@ def test_only_the_newest_month_is_told() -> None:
 
     assert drift is not None
     assert drift.month == JUNE
-    assert drift.figures == (Figure("loan_to_income", 0.3, True), Figure(SCORE, 0.05, False))
+    assert drift.figures == (Figure("loan_to_income", 0.3, True, 0.2), Figure(SCORE, 0.05, False, 0.2))
 
 
 def test_a_month_of_too_few_decisions_does_not_take_the_place_of_one_that_was_judged() -> None:

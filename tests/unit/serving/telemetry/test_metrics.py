@@ -13,11 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from ml.monitoring.drift_figures import SCORE, Figure, VersionDrift, publish_drift
 from ml.registry.deployment import serve
 from ml.registry.registered_version import deployment_of
+from tests.measured_lake import measure
 from tests.model_factory import MODEL_NAME, SOURCE, register_model, shared_bundle
 from tests.second_version import challenge_with_second
 from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
 from warehouse.batches import BatchRequest, BatchStates
 from warehouse.decision_log import ingest_into_lake
+from warehouse.figures.published import publish_figures
+from warehouse.lake.connection import writer
 from warehouse.settings import REPOSITORY, Settings
 
 Client = TestClient[Litestar]
@@ -39,13 +42,15 @@ def value(client: Client, name: str, **labels: str) -> float | None:
 
 def publish(settings: Settings, figures: Mapping[str, tuple[float, bool]], *, version: int = 1) -> None:
     """Say that drift was measured, as the asset does."""
-    found = tuple(Figure(feature, psi, is_drifted) for feature, (psi, is_drifted) in figures.items())
+    found = tuple(Figure(feature, psi, is_drifted, 0.2) for feature, (psi, is_drifted) in figures.items())
     publish_drift(settings, SOURCE, [VersionDrift(MODEL_NAME, version, date(2022, 1, 1), _MEASURED_AT, found)])
 
 
 def test_the_page_of_metrics_lists_what_there_is(own_client: Client, own_home: ServingHome) -> None:
     """A metric that no operator can look up, a promise of one that is gone, a label that is not told of."""
     publish(own_home.settings, {"loan_to_income": (0.1, False)})
+    measure(own_home.settings)
+    publish_figures(own_home.settings)
     own_client.post("/v1/scores", json=RISKY)
     own_client.post("/v1/scores", json=RISKY | {"term_months": 0})
 
@@ -129,6 +134,34 @@ def test_drift_that_cannot_be_read_spoils_nothing_else(
     assert page.status_code == 200
     assert "loanlake_outbox_waiting_rows 0.0" in page.text
     assert "must hold the newest drift of simulated" in str([vars(record) for record in caplog.records])
+
+
+def test_figures_of_the_lake_follow_each_measurement(own_client: Client, own_home: ServingHome) -> None:
+    assert value(own_client, "loan_figures_made_timestamp_seconds") is None
+
+    measure(own_home.settings)
+    made_at = publish_figures(own_home.settings).made_at
+
+    assert value(own_client, "loan_figures_made_timestamp_seconds") == pytest.approx(made_at.timestamp())
+    assert value(own_client, "loan_model_performance", version="1", metric="auc") == 0.65
+    assert value(own_client, "loan_alerts", lender=SOURCE, severity="high", state="open") == 1
+    assert value(own_client, "loan_alerts", lender="", state="open") == 1
+    with writer("tests", own_home.settings) as con:
+        con.execute("update monitoring.model_performance set model_version = 9")
+    publish_figures(own_home.settings)
+    assert value(own_client, "loan_model_performance") is None, "version 9 is not served"
+
+
+def test_figures_that_cannot_be_read_spoil_nothing_else(
+    own_client: Client, own_home: ServingHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_home.settings.figures.write_text('{"made_at": 1}')
+
+    page = own_client.get("/metrics")
+
+    assert page.status_code == 200
+    assert "loanlake_outbox_waiting_rows 0.0" in page.text
+    assert "must hold the newest figures" in str([vars(record) for record in caplog.records])
 
 
 def test_versions_in_service_are_told_with_their_share(own_client: Client, own_home: ServingHome) -> None:
