@@ -38,6 +38,19 @@ class Cuts:
         """Bins of present values, some of which no value may reach."""
         return len(self.above) + len(self.at) + 1
 
+    @property
+    def names(self) -> list[str]:
+        """The bins of present values, ascending, in words.
+
+        >>> Cuts(above=(0.0, 2.5), at=(0.0,)).names
+        ['below 0', '0', 'above 0 to 2.5', 'above 2.5']
+        """
+        names, start = [], ""
+        for cut in self.above:
+            names += [f"{start}below {cut:g}", f"{cut:g}"] if cut in self.at else [f"{start}to {cut:g}"]
+            start = f"above {cut:g} "
+        return [name.replace(" below", " to below") for name in [*names, start.strip() or "all"]]
+
     def bins_of(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bin of each value, in any order; NaN is the last bin, ``n_bins``."""
         bins = np.searchsorted(self.above, values, side="left") + np.searchsorted(self.at, values, side="right")
@@ -218,7 +231,10 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A column's month beside the reference; ``reference_months``: the PSI of its months, of a cohort feature."""
+    """A column's month beside the reference; ``reference_months``: the PSI of its months, of a cohort feature.
+
+    ``bins``: name, rows of the reference and rows of the month, of each bin with a row on either side.
+    """
 
     month: date
     n_reference: int
@@ -229,15 +245,24 @@ class Comparison:
     ks: float | None
     chi_squared: ChiSquared | None
     reference_months: Sequence[float] | None
+    bins: Sequence[tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A column of the training rows, with the bins that it gives."""
+    """A column of the training rows, with the bins that it gives; ``labels``: names of the bins of a label."""
 
     sample: Numbers | Labels
     cuts: Cuts
     months: Sequence[float] | None = None
+    labels: Sequence[str] = ()
+
+    @property
+    def bin_names(self) -> list[str]:
+        """The bins of :meth:`Numbers.counts` and :meth:`Labels.counts`, in words."""
+        if isinstance(self.sample, Labels):
+            return [*self.labels, "another value", "missing"]
+        return [*self.cuts.names, "missing"]
 
     def compare(self, month: date, current: Numbers | Labels) -> Comparison:
         """Compare a month's decisions, of the same column."""
@@ -257,4 +282,9 @@ class Reference:
             ks=ks,
             chi_squared=chi2,
             reference_months=self.months,
+            bins=[
+                (name, int(then), int(now))
+                for name, then, now in zip(self.bin_names, *counts, strict=True)
+                if then or now
+            ],
         )
