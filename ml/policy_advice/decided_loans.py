@@ -36,8 +36,10 @@ class DecidedLoans:
     last_month: date
 
 
-def read_decided_loans(settings: Settings, source: str) -> DecidedLoans:
+def read_decided_loans(settings: Settings, source: str, *, until: date = date(9999, 12, 1)) -> DecidedLoans:
     """The matured decisions of the source's version in service; raises NotFoundError without a version or decisions.
+
+    ``until``: the last month of decisions to read.
 
     A version decides on no loan that it learned from (:mod:`ml.batches.backfill`), so the figures are honest.
     """
@@ -49,7 +51,7 @@ def read_decided_loans(settings: Settings, source: str) -> DecidedLoans:
     policy = load_registered(settings, source, served.model_version).policy
     with closing(connect(settings)) as con:
         try:
-            con.execute(_DECIDED, [source, served.model_name, served.model_version])
+            con.execute(_DECIDED, [source, served.model_name, served.model_version, until])
         except duckdb.CatalogException as error:
             raise NotFoundError(
                 f"the lake must have the tables of decisions and labels: {str(error).splitlines()[0]}; build them with "
@@ -88,6 +90,7 @@ select
 from serving.predictions as decided
 left join training.lbl_default as labels on labels.application_id = decided.application_id
 where decided.source = $1 and decided.model_name = $2 and decided.model_version = $3
+    and decided.decided_at < $4::date + interval 1 month
 group by decided.application_id
 """
 
