@@ -3,4 +3,4 @@
 Knows nothing of lenders and loans. A page and a report draw the same :mod:`shapes <ml.figures.shapes>`.
 """
 
-__all__ = ["forms", "rendering", "shapes"]
+__all__ = ["elements", "forms", "rendering", "shapes"]

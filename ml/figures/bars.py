@@ -1,14 +1,14 @@
 """Horizontal bars beside names, and spans of time, as SVG."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ml.figures.elements import Element, canvas, element, number
 from ml.figures.forms import between, written
 from ml.figures.shapes import Bars, Spans
 
-WIDTH, LABELS, VALUES = 440.0, 132.0, 56.0
+WIDTH, LABELS, VALUES = 380.0, 128.0, 50.0
 BAR, GAP = 13.0, 9.0
-_MOST_LETTERS = 21
+_MOST_LETTERS = 19
 _ROLES = {"champion": 0, "challenger": 1, "shadow": 2}
 
 
@@ -62,9 +62,9 @@ def bars_in_words(figure: Bars) -> str:
 
 def draw_spans(figure: Spans, parent: Element) -> None:
     """Append the SVG: a row for each name, a bar for each of its spans."""
-    ends = [datetime.fromisoformat(span.end or figure.until) for row in figure.rows for span in row.spans]
-    starts = [datetime.fromisoformat(span.start) for row in figure.rows for span in row.spans]
-    first, last = min(starts), max(*ends, datetime.fromisoformat(figure.until))
+    ends = [_moment(span.end or figure.until) for row in figure.rows for span in row.spans]
+    starts = [_moment(span.start) for row in figure.rows for span in row.spans]
+    first, last = min(starts), max(*ends, _moment(figure.until))
     seconds = max((last - first).total_seconds(), 1.0)
 
     def x(at: datetime) -> float:
@@ -76,7 +76,7 @@ def draw_spans(figure: Spans, parent: Element) -> None:
         top = 8 + 24.0 * order
         _label(svg, row.name, top + 8)
         for span in row.spans:
-            left, right = x(datetime.fromisoformat(span.start)), x(datetime.fromisoformat(span.end or figure.until))
+            left, right = x(_moment(span.start)), x(_moment(span.end or figure.until))
             bar = element(
                 "rect", svg, class_=f"bar tone-{_ROLES.get(span.role, 3)}", x=number(left), y=number(top),
                 width=number(max(right - left, 2.0)), height="16",
@@ -92,6 +92,12 @@ def spans_in_words(figure: Spans) -> str:
     return " ".join(
         f"{row.name}: {'; '.join(_span(span.role, span.start, span.end) for span in row.spans)}." for row in figure.rows
     )
+
+
+def _moment(text: str) -> datetime:
+    """A time in UTC; the home's files have a zone, those of a server none."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _span(role: str, start: str, end: str | None) -> str:

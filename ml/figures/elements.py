@@ -1,6 +1,7 @@
 """Elements of HTML and SVG; the standard library escapes every text and attribute when it writes them."""
 
 import re
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 Element = ET.Element
@@ -29,8 +30,18 @@ def html(*elements: Element) -> str:
     return "".join(ET.tostring(each, encoding="unicode", method="html") for each in elements)
 
 
+def anchor(name: str) -> str:
+    """The name as an id, which may hold no blank.
+
+    >>> anchor("bins-annual rate")
+    'bins-annual%20rate'
+    """
+    return quote(name, safe="")
+
+
 def canvas(parent: Element, name: str, size: tuple[float, float], *, title: str, about: str) -> Element:
     """An SVG that scales with its column, named and described for those who do not see it."""
+    name = anchor(name)
     svg = element(
         "svg",
         parent,

@@ -8,12 +8,12 @@ from ml.figures.forms import between, in_words, spread, ticks, written
 from ml.figures.shapes import Line, Lines, Values
 
 #: In units of the view box: a figure is at most half a page wide, and readable on a telephone.
-WIDTH, HEIGHT = 440.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 54.0, 14.0, 12.0, 40.0
+WIDTH, HEIGHT = 380.0, 230.0
+LEFT, RIGHT, TOP, BOTTOM = 50.0, 14.0, 12.0, 40.0
 #: More lines than this are thin, without dots; their description is left to the table.
 MANY = 8
 _MOST_DOTS = 40
-_MOST_NAMES = 6
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ def _line(svg: Element, figure: Lines, plane: _Plane, line: Line, *, dotted: boo
             element("title", path, line.name)
     alone = {run[0] for run in runs(line.values) if len(run) == 1}
     for place, value in enumerate(line.values):
-        if value is None or not (dotted or place in alone or line.kind == "points"):
+        is_dotted = line.kind == "points" or (dotted and line.kind == "line") or place in alone
+        if value is None or not is_dotted:
             continue
         x = number(plane.x(place))
         low, high = (line.low[place], line.high[place]) if line.low else (None, None)

@@ -5,7 +5,7 @@ from functools import singledispatch
 from pathlib import Path
 
 from ml.figures.bars import draw_bars, draw_spans
-from ml.figures.elements import Element, clean, element, html
+from ml.figures.elements import Element, anchor, clean, element, html
 from ml.figures.forms import between, written
 from ml.figures.lines import MANY, draw_lines
 from ml.figures.shapes import (
@@ -125,7 +125,7 @@ def _nothing(title: str, about: str) -> Element:
 
 
 def _framed(name: str, title: str, about: str, *, class_: str = "figure") -> Element:
-    found = element("figure", class_=class_, id=name)
+    found = element("figure", class_=class_, id=anchor(name))
     caption = element("figcaption", found)
     element("strong", caption, title)
     if about:
@@ -178,7 +178,13 @@ def _table(
 ) -> Element:
     """An empty table that scrolls sideways, and its body."""
     scroll = element(
-        "div", parent, class_="scroll", role="region", tabindex=0, aria_label=f"Table: {title}", id=f"{name}-values"
+        "div",
+        parent,
+        class_="scroll",
+        role="region",
+        tabindex=0,
+        aria_label=f"Table: {title}",
+        id=f"{anchor(name)}-values",
     )
     table = element("table", scroll, class_=class_)
     line = element("tr", element("thead", table))

@@ -40,16 +40,18 @@ class Cuts:
 
     @property
     def names(self) -> list[str]:
-        """The bins of present values, ascending, in words.
+        """The bins of present values, ascending, in words; a bin begins above its first value, and holds its last.
 
-        >>> Cuts(above=(0.0, 2.5), at=(0.0,)).names
-        ['below 0', '0', 'above 0 to 2.5', 'above 2.5']
+        >>> Cuts(above=(0.0, 2.5, 4.0), at=(0.0, 4.0)).names
+        ['below 0', '0', '0 to 2.5', '2.5 to below 4', '4', 'above 4']
         """
         names, start = [], ""
         for cut in self.above:
-            names += [f"{start}below {cut:g}", f"{cut:g}"] if cut in self.at else [f"{start}to {cut:g}"]
-            start = f"above {cut:g} "
-        return [name.replace(" below", " to below") for name in [*names, start.strip() or "all"]]
+            end = _shown(cut)
+            below = f"{start} to below {end}" if start else f"below {end}"
+            names += [below, end] if cut in self.at else [f"{start} to {end}".strip()]
+            start = end
+        return [*names, f"above {start}" if start else "all"]
 
     def bins_of(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bin of each value, in any order; NaN is the last bin, ``n_bins``."""
@@ -63,6 +65,15 @@ class Cuts:
         )
         counts = np.diff(np.sort(ends), prepend=0, append=len(ordered))
         return np.append(counts, n_missing)
+
+
+def _shown(value: float) -> str:
+    """A cut with four digits of a fraction, six of a greater number.
+
+    >>> _shown(0.03106741), _shown(13700.0)
+    ('0.03107', '13,700')
+    """
+    return f"{float(f'{value:.4g}' if abs(value) < 1 else f'{value:.6g}'):,.10g}"
 
 
 class Psi(NamedTuple):

@@ -3,4 +3,4 @@
 A builder reads prepared tables and returns a :class:`~ml.pages.document.Document`. Reading a page opens no lake.
 """
 
-__all__ = ["commands", "document", "features", "models", "preparing", "rendering"]
+__all__ = ["commands", "document", "features", "models", "preparing", "rendering", "report"]

@@ -70,7 +70,7 @@ def heat_map(features: Sequence[FeatureMonths], source: str) -> Figure:
     columns = list(reversed(months))
     return Heat(
         name="drift-map",
-        title="Drift of each feature by month",
+        title="Drift by month",
         about="Population stability index (PSI) against the training rows. Colours compare it with the feature's "
         "limit of the month: below half of it, up to it, above it (▲), several times above (▲, darker). A feature has "
         "also drifted if its share of missing values moved too far. Newest month first, and first what moved most.",
@@ -91,7 +91,7 @@ def feature_section(each: FeatureMonths, asked: str | None) -> Section:
     figures: list[Figure] = [distributions(each.feature, found), _index(each)]
     if asked and found.month != asked:
         figures.insert(0, Note(f"{asked} was not measured: {found.month} is shown."))
-    return Section(f"feature-{each.feature}", each.feature, figures, _verdict(found))
+    return Section("distributions", found.month, figures, f"{_verdict(found)}.")
 
 
 def distributions(feature: str, month: FeatureMonth) -> Figure:

@@ -247,7 +247,7 @@ def _concentration(rows: Sequence[Row], source: str) -> list[Figure]:
             lines=[
                 Line(
                     name=_DIMENSIONS[name].lower(),
-                    values=by_month([row for row in rows if row["dimension"] == name], months, "herfindahl_index"),
+                    values=by_month(_known(rows, name), months, "herfindahl_index"),
                     tone=tone,
                 )
                 for tone, name in enumerate(present)
@@ -256,6 +256,13 @@ def _concentration(rows: Sequence[Row], source: str) -> list[Figure]:
     ]
     newest = [row for row in rows if row["month"] == months[-1]]
     return figures + [_segments(name, newest, months[-1]) for name in present]
+
+
+def _known(rows: Sequence[Row], dimension: str) -> list[Row]:
+    """The rows of a dimension in months where it is known: bands are not before the first decision of a model."""
+    of_dimension = [row for row in rows if row["dimension"] == dimension]
+    known = {row["month"] for row in of_dimension if row["segment"] != "unknown"}
+    return [row for row in of_dimension if row["month"] in known]
 
 
 def _segments(dimension: str, rows: Sequence[Row], month: date) -> Bars:
