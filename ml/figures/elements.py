@@ -36,7 +36,7 @@ def anchor(name: str) -> str:
     >>> anchor("bins-annual rate")
     'bins-annual%20rate'
     """
-    return quote(name, safe="")
+    return quote(clean(name), safe="")
 
 
 def canvas(parent: Element, name: str, size: tuple[float, float], *, title: str, about: str) -> Element:

@@ -43,7 +43,7 @@ def service_section(settings: Settings, source: str, *, now: str) -> Section:
     if history:
         figures.append(
             Spans(
-                name="service",
+                name="service-times",
                 title="When each version served",
                 about="A champion answers applicants, a challenger a share of them; a shadow scores without answering.",
                 rows=service_rows(history),

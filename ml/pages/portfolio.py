@@ -77,6 +77,7 @@ def _vintages(rows: Sequence[Row], source: str) -> list[Figure]:
             rows=[
                 HeatRow(f"{vintage:%Y-%m}", [_vintage_cell(by_place.get((vintage, month)), levels) for month in shown])
                 for vintage in reversed(vintages)
+                if any((vintage, month) in by_place for month in shown)
             ],
         )
     )

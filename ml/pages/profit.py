@@ -54,7 +54,7 @@ def _curve(settings: Settings, source: str, until: date) -> list[Figure]:
             about=evidence,
             places=[f"{cut_off:.4f}" for cut_off in cut_offs],
             numbers=[float(cut_off) for cut_off in cut_offs],
-            place_title="Cut-off: probability of default from which an application is declined",
+            place_title="Cut-off (probability of default)",
             form="share",
             marks=[Mark(name, cut_off) for cut_off, name in named.items()],
             lines=[Line(name="profit", values=_plain(profits), low=_plain(lows), high=_plain(highs), tone=3)],
