@@ -85,10 +85,10 @@ def runs(*series: Values) -> list[list[int]]:
 
 
 def _axes(svg: Element, figure: Lines, plane: _Plane, marks: Sequence[float]) -> None:
-    for mark in marks:
-        y = number(plane.y(mark))
+    for tick in marks:
+        y = number(plane.y(tick))
         element("line", svg, class_="grid", x1=number(LEFT), x2=number(WIDTH - RIGHT), y1=y, y2=y)
-        text = written(mark, figure.form).replace(".0\N{NO-BREAK SPACE}", "\N{NO-BREAK SPACE}")
+        text = written(tick, figure.form).replace(".0\N{NO-BREAK SPACE}", "\N{NO-BREAK SPACE}")
         element("text", svg, text, class_="tick", x=number(LEFT - 6), y=y, text_anchor="end", dy="0.32em")
     named = _named_numbers(figure) if figure.numbers else [
         (float(place), figure.places[place]) for place in spread(len(figure.places), _MOST_NAMES)

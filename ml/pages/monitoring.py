@@ -59,7 +59,7 @@ def auc_interval(auc: float, n_defaults: int, n_others: int) -> tuple[float, flo
     """95 % interval of an AUC from it and the classes' sizes (Hanley and McNeil, Radiology 143 (1982) 29–36).
 
     >>> tuple(round(end, 3) for end in auc_interval(0.75, 100, 900))
-    (0.694, 0.806)
+    (0.693, 0.807)
     """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     spread = auc * (1 - auc) + (n_defaults - 1) * (q1 - auc**2) + (n_others - 1) * (q2 - auc**2)
