@@ -14,6 +14,8 @@ LEFT, RIGHT, TOP, BOTTOM = 50.0, 14.0, 12.0, 40.0
 MANY = 8
 _MOST_DOTS = 40
 _MOST_NAMES = 5
+#: Space beside the first and last of names that are no months.
+_INSET = 30.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class _Plane:
     places: Sequence[float]
     low: float
     high: float
+    inset: float = 0.0
 
     def x(self, place: int) -> float:
         return self.x_of(self.places[place])
@@ -31,7 +34,7 @@ class _Plane:
         first, last = self.places[0], self.places[-1]
         if last == first:
             return (LEFT + WIDTH - RIGHT) / 2
-        return LEFT + (value - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+        return LEFT + self.inset + (value - first) / (last - first) * (WIDTH - LEFT - RIGHT - 2 * self.inset)
 
     def y(self, value: float) -> float:
         return TOP + (self.high - value) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
@@ -47,7 +50,8 @@ def draw_lines(figure: Lines, parent: Element) -> None:
         if value is not None
     ]
     marks = ticks(min([*values, *([0.0] if figure.from_zero else [])]), max(values))
-    plane = _Plane(figure.numbers or range(len(figure.places)), marks[0], marks[-1])
+    are_names = all(line.kind == "points" for line in figure.lines)
+    plane = _Plane(figure.numbers or range(len(figure.places)), marks[0], marks[-1], _INSET if are_names else 0.0)
     svg = canvas(parent, figure.name, (WIDTH, HEIGHT), title=figure.title, about=description(figure))
     _axes(svg, figure, plane, marks)
     dotted = len(figure.lines) <= MANY and len(figure.places) <= _MOST_DOTS

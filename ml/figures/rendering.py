@@ -186,7 +186,7 @@ def _table(
         aria_label=f"Table: {title}",
         id=f"{anchor(name)}-values",
     )
-    table = element("table", scroll, class_=class_)
+    table = element("table", scroll, class_=f"{class_} texts" if n_texts == len(header) else class_)
     line = element("tr", element("thead", table))
     for column, text in enumerate(header):
         element("th", line, text, scope="col", class_=None if column < n_texts else "number")

@@ -161,9 +161,13 @@ def _figures_row(bundle: _Bundle) -> list[str]:
 
 
 def _families(rows: Sequence[Row], source: str) -> list[Figure]:
+    # the API, which draws when versions served, does without DuckDB
+    from ml.judging.evaluation import BASE_RATE
+
     if not rows:
         return [Missing("No families were compared.", f"loanlake model compare {source}")]
-    first, ranked = rows[0], [row for row in rows if row["auc"] is not None]
+    # the base rate ranks no loan: drawn, it would press the others together
+    first, ranked = rows[0], [row for row in rows if row["auc"] is not None and row["model"] != BASE_RATE]
     return [
         Lines(
             name="families-auc",

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from ml.figures.shapes import Values
 from warehouse.sql.quoting import literal
+
+if TYPE_CHECKING:
+    import duckdb
 
 Row = Mapping[str, Any]
 _NAME = re.compile(r"\$([a-z_]+)")
@@ -21,12 +22,14 @@ ALWAYS = date(9999, 12, 1)
 class Tables:
     """``until``: the last month to read."""
 
-    con: duckdb.DuckDBPyConnection
+    con: "duckdb.DuckDBPyConnection"
     source: str
     until: date = ALWAYS
 
     def rows(self, query: str, **named: object) -> list[Row]:
         """The rows of a query with ``$source`` and ``$until``; none if a table was not built yet."""
+        import duckdb
+
         given = {"source": self.source, "until": f"{self.until}", **named}
         # DuckDB imports pandas for the first bound parameter, a second in a command
         text = _NAME.sub(lambda name: literal(str(given[name[1]])), query)

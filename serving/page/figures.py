@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -51,13 +52,17 @@ class Index:
     reports: Sequence[Link]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Kept:
-    """A document as read from one state of its file, with its HTML."""
+    """A document as read from one state of its file."""
 
     stamp: tuple[int, int]
     document: Document
-    content: str
+
+    @cached_property
+    def content(self) -> str:
+        """Its sections as HTML."""
+        return sections_html(self.document.sections)
 
 
 class FigurePages:
@@ -138,7 +143,7 @@ class FigurePages:
             document = read_kept(self._settings, lender, name, Document)
             if document is None:
                 return None
-            kept = self._kept[path] = _Kept(stamp, document, sections_html(document.sections))
+            kept = self._kept[path] = _Kept(stamp, document)
         return kept
 
     def _index(self, lender: str | None) -> Index:
