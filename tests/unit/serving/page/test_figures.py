@@ -125,3 +125,15 @@ def test_a_damaged_page_is_no_traceback(own_client: Client, own_home: ServingHom
 
     assert "The page cannot be read: pages/simulated/portfolio.json must hold" in Page(answer.text).one("main").text
     assert str(own_home.settings.home) not in answer.text
+
+
+def test_a_caller_chooses_among_the_lenders_that_they_may_reach(own_client: Client, own_home: ServingHome) -> None:
+    own_home.settings.deployment("other").parent.mkdir(parents=True)
+    bound = KeyStore(own_home.settings.keys).create("clerk", ["decisions"], lenders=[SOURCE])
+
+    everyone = Page(own_client.get("/portfolio").text)
+    clerk = Page(own_client.get("/portfolio", headers={"Authorization": f"Bearer {bound}"}).text)
+
+    assert everyone.one("a", href="/portfolio?lender=other").text == "other"
+    assert "/portfolio?lender=other" not in [each.attributes.get("href") for each in clerk.all("a")]
+    assert "other" in Page(own_client.get("/portfolio?lender=other").text).one("main").text
