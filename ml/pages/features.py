@@ -13,6 +13,8 @@ from ml.pages.reading import Row, Tables, by_month, months_of, names_of
 
 #: Features and months of the lender's versions in service, beside its page.
 FEATURES = "features"
+#: Months of the drift map; a feature's own page has all.
+_MOST_MONTHS = 24
 Bins = Sequence[tuple[str, int, int]]
 
 
@@ -67,13 +69,14 @@ def heat_map(features: Sequence[FeatureMonths], source: str) -> Figure:
     months = sorted({month.month for each in features for month in each.months})
     if not months:
         return Missing("No drift was measured: no month has decisions of this version.", f"loanlake run {source}")
-    columns = list(reversed(months))
+    columns = list(reversed(months))[:_MOST_MONTHS]
     return Heat(
         name="drift-map",
         title="Drift by month",
         about="Population stability index (PSI) against the training rows. Colours compare it with the feature's "
         "limit of the month: below half of it, up to it, above it (▲), several times above (▲, darker). A feature has "
-        "also drifted if its share of missing values moved too far. Newest month first, and first what moved most.",
+        "also drifted if its share of missing values moved too far. Newest month first, and first what moved most."
+        + (f" The newest {_MOST_MONTHS} of {len(months)} months." if len(months) > _MOST_MONTHS else ""),
         columns=columns,
         row_title="Feature",
         rows=[_heat_row(each, columns, source) for each in features],

@@ -315,8 +315,7 @@ _COMPARISON = """
 select * from models.comparison
 where source = $source
     and comparison_id = (
-        select max_by(comparison_id, compared_at) from models.comparison
-        where source = $source and compared_at < $until::date + interval 1 month
+        select max_by(comparison_id, compared_at) from models.comparison where source = $source
     )
 order by auc desc nulls last, model
 """

@@ -16,6 +16,8 @@ _NEXT_STATES = (*_STATES, "defaulted", "repaid", "no_statement")
 _WORSE = (("current", "1"), ("1", "2"), ("2", "3"), ("3", "4_or_more"), ("4_or_more", "defaulted"))
 _DIMENSIONS = {"purpose": "Purpose", "region": "Region", "term": "Term in months", "band": "Risk band"}
 _MOST_SEGMENTS = 12
+#: Curves that can still be told apart.
+_MOST_VINTAGES = 48
 _LOSS_MONTHS = 12
 
 
@@ -58,12 +60,14 @@ def _vintages(rows: Sequence[Row], source: str) -> list[Figure]:
                 f"loanlake run {source}",
             )
         ]
-    vintages = sorted({row["vintage"] for row in rows})
+    every = sorted({row["vintage"] for row in rows})
+    vintages = every[-_MOST_VINTAGES:]
+    left_out = f"The newest {_MOST_VINTAGES} of {len(every)} vintages." if len(every) > _MOST_VINTAGES else ""
     months = list(range(1, max(row["months_on_book"] for row in rows) + 1))
     by_place = {(row["vintage"], row["months_on_book"]): row for row in rows}
     figures: list[Figure] = [
-        _curves("default_share", "Defaulted", by_place, vintages, months),
-        _curves("loss_share", "Lost, of the amount lent", by_place, vintages, months),
+        _curves("default_share", ("Defaulted", left_out), by_place, vintages, months),
+        _curves("loss_share", ("Lost, of the amount lent", left_out), by_place, vintages, months),
     ]
     shown = [month for month in (3, 6, 9, 12, 18, 24, 36, 48, 60) if month <= months[-1]]
     levels = _levels([row["default_share"] for row in rows if row["months_on_book"] in shown])
@@ -85,12 +89,17 @@ def _vintages(rows: Sequence[Row], source: str) -> list[Figure]:
 
 
 def _curves(
-    column: str, title: str, rows: Mapping[tuple[date, int], Row], vintages: Sequence[date], months: Sequence[int]
+    column: str,
+    told: tuple[str, str],
+    rows: Mapping[tuple[date, int], Row],
+    vintages: Sequence[date],
+    months: Sequence[int],
 ) -> Lines:
     years = sorted({vintage.year for vintage in vintages})
     return Lines(
         name=f"vintage-{column.replace('_', '-')}",
-        title=title,
+        title=told[0],
+        about=told[1],
         places=[str(month) for month in months],
         place_title="Months on book",
         form="share",

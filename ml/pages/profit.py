@@ -17,6 +17,8 @@ from warehouse.settings import Settings
 
 #: As many as a picture of this width can show.
 _N_POINTS = 80
+#: A second of resampling; the interval of more loans would be no wider than the line.
+_MOST_LOANS = 200_000
 
 
 def profit_section(settings: Settings, source: str, until: date) -> Section:
@@ -34,7 +36,7 @@ def profit_section(settings: Settings, source: str, until: date) -> Section:
 def _curve(settings: Settings, source: str, until: date) -> list[Figure]:
     try:
         rule = training_settings_of(read_lender(source)).cut_off
-        loans = read_decided_loans(settings, source, until=until)
+        loans = read_decided_loans(settings, source, until=until, most=_MOST_LOANS)
         curve = ProfitCurve(loans.probabilities, loans.defaulted, rule)
     except LoanlakeError as error:
         return [Missing(f"There is no profit curve: {error}.", f"loanlake policy advise {source}")]
@@ -46,11 +48,12 @@ def _curve(settings: Settings, source: str, until: date) -> list[Figure]:
         else "There is no evidence that another cut-off earns more than the one in force."
     )
     named = {in_force: "in force", best.cut_off: "earned most"} if in_force != best.cut_off else {in_force: "in force"}
+    part = "a sample of " if curve.n == _MOST_LOANS else ""
     rows = [(name, curve.at(cut_off)) for cut_off, name in sorted(named.items())]
     return [
         Lines(
             name="profit-curve",
-            title=f"Profit of each cut-off, {curve.n:,} matured loans",
+            title=f"Profit of each cut-off, {part}{curve.n:,} matured loans",
             about=evidence,
             places=[f"{cut_off:.4f}" for cut_off in cut_offs],
             numbers=[float(cut_off) for cut_off in cut_offs],

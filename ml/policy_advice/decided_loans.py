@@ -36,10 +36,13 @@ class DecidedLoans:
     last_month: date
 
 
-def read_decided_loans(settings: Settings, source: str, *, until: date = date(9999, 12, 1)) -> DecidedLoans:
+def read_decided_loans(
+    settings: Settings, source: str, *, until: date = date(9999, 12, 1), most: int | None = None
+) -> DecidedLoans:
     """The matured decisions of the source's version in service; raises NotFoundError without a version or decisions.
 
-    ``until``: the last month of decisions to read.
+    ``until``: the last month of decisions to read. ``most``: of more mature loans a part is drawn by the hash of their
+    ids, the same in every run.
 
     A version decides on no loan that it learned from (:mod:`ml.batches.backfill`), so the figures are honest.
     """
@@ -58,7 +61,7 @@ def read_decided_loans(settings: Settings, source: str, *, until: date = date(99
                 f"`loanlake run {source}`"
             ) from error
         ((n_decided, first_month, last_month),) = con.execute(_SPAN).fetchall()
-        columns = con.execute(_MATURE).fetchnumpy()
+        columns = con.execute(_MATURE, [most]).fetchnumpy()
     if not len(columns["probability"]):
         raise NotFoundError(
             f"{served.model_name} version {served.model_version} must have decisions with a mature label: found none "
@@ -102,8 +105,9 @@ from newest_decisions
 # in a fixed order, so that sums have the same last digits in every run
 _MATURE = """
 select decisions.probability, decisions.is_default, applications.requested_amount
-from newest_decisions as decisions
+from (
+    from newest_decisions where is_default is not null order by hash(application_id), application_id limit $1
+) as decisions
 join core.int_applications as applications on applications.application_id = decisions.application_id
-where decisions.is_default is not null
 order by decisions.application_id
 """
