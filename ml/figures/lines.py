@@ -16,6 +16,8 @@ _MOST_DOTS = 40
 _MOST_NAMES = 5
 #: Space beside the first and last of names that are no months.
 _INSET = 30.0
+#: Room for the name of a mark.
+_NAME_WIDTH = 60.0
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,11 @@ def _axes(svg: Element, figure: Lines, plane: _Plane, marks: Sequence[float]) ->
         element("text", svg, name, class_="tick", x=number(x), y=number(HEIGHT - BOTTOM + 16), text_anchor=anchor)
     middle = number((LEFT + WIDTH - RIGHT) / 2)
     element("text", svg, figure.place_title, class_="tick", x=middle, y=number(HEIGHT - 5), text_anchor="middle")
-    for order, mark in enumerate(figure.marks):
+    for order, mark in enumerate(sorted(figure.marks, key=lambda each: each.at)):
         x = plane.x_of(mark.at)
         element("line", svg, class_="mark", x1=number(x), x2=number(x), y1=number(TOP), y2=number(HEIGHT - BOTTOM))
-        end = x > WIDTH / 2
+        # the first of several has its name on its left, so that the next does not cross it
+        end = x > 0.75 * WIDTH or (order == 0 and len(figure.marks) > 1 and x > LEFT + _NAME_WIDTH)
         place = {"x": number(x - 4 if end else x + 4), "y": number(TOP + 11 + 14 * order)}
         element("text", svg, mark.name, class_="tick", text_anchor="end" if end else "start", **place)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from ml.figures.forms import written
-from ml.figures.shapes import Bars, Cell, Figure, Heat, HeatRow, Line, Lines, Missing, Table
+from ml.figures.shapes import Bars, Cell, Figure, Heat, HeatRow, Line, Lines, Missing, Table, Values
 from ml.pages.document import Section
 from ml.pages.reading import Row, Tables, by_month, months_of, names_of
 
@@ -155,11 +155,7 @@ def _roll_rates(rows: Sequence[Row], source: str) -> list[Figure]:
     lines = [
         Line(
             name=f"{_state(begun)} → {_state(ended)}",
-            values=by_month(
-                [row for row in rows if (row["from_state"], row["to_state"]) == (begun, ended)],
-                months,
-                "borrower_share",
-            ),
+            values=_flow(rows, months, begun, ended),
             tone=tone,
         )
         for tone, (begun, ended) in enumerate(_WORSE)
@@ -171,9 +167,18 @@ def _roll_rates(rows: Sequence[Row], source: str) -> list[Figure]:
         places=names_of(months),
         form="share",
         from_zero=True,
-        lines=[line for line in lines if any(value is not None for value in line.values)],
+        lines=[line for line in lines if any(line.values)],
     )
     return [over_time, matrix]
+
+
+def _flow(rows: Sequence[Row], months: Sequence[date], begun: str, ended: str) -> Values:
+    """The share that went from one state to the other; 0 if none of some borrowers did, None if there were none."""
+    present = {row["month"] for row in rows if row["from_state"] == begun}
+    went = {
+        row["month"]: row["borrower_share"] for row in rows if (row["from_state"], row["to_state"]) == (begun, ended)
+    }
+    return [went.get(month, 0.0) if month in present else None for month in months]
 
 
 def _roll_cell(n: int, total: int) -> Cell:

@@ -53,6 +53,20 @@ def test_roll_rates_are_pooled_over_a_year_and_each_row_adds_up() -> None:
     assert cells[0].about == "480 of 1,200"
 
 
+def test_none_of_some_borrowers_is_zero_and_no_borrowers_are_a_gap() -> None:
+    months = months_between(date(2024, 1, 1), date(2024, 3, 1))
+    seen = {"from_state": "1", "n_borrowers": 10}
+    rows = [
+        {"month": months[0], "to_state": "2", "borrower_share": 1.0, **seen},
+        {"month": months[1], "to_state": "current", "borrower_share": 1.0, **seen},
+        {"month": months[2], "to_state": "1", "borrower_share": 1.0, "n_borrowers": 5, "from_state": "current"},
+    ]
+
+    lines = {line.name: line.values for line in _figure(_Rows(roll_rates=rows), "roll-months").lines}
+
+    assert lines["1 → 2"] == [1.0, 0.0, None]
+
+
 def test_bands_have_no_concentration_before_the_first_decision() -> None:
     """Every application is then of the band unknown, which would look like one band for all."""
     shares = {"application_share": 1.0, "amount_share": 1.0, "n_applications": 5}
