@@ -4,12 +4,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from ml.figures.forms import written
 from ml.figures.shapes import Bars, Figure, Form, Line, Lines, Missing, Table
 from ml.judging.intervals import wilson
 from ml.pages.document import Section
 from ml.pages.features import FeatureMonths, drifted_of, heat_map, two_distributions
 from ml.pages.reading import Row, Tables, by_month, months_of, names_of
+from ml.registry.deployment import Challenger
 
 #: What is drawn of ``monitoring.performance_estimates``.
 METRICS: dict[str, tuple[str, Form]] = {
@@ -45,6 +48,21 @@ def monitoring_sections(tables: Tables, version: Row, features: Sequence[Feature
             "Whether as many loans defaulted as the probabilities say, on decisions with mature labels.",
         ),
     ]
+
+
+def trial_section(tables: Tables, challenger: Challenger) -> Section:
+    """Performance of a version on trial; a shadow's is of decisions that no caller got."""
+    deployment = challenger.deployment
+    version = {"model_name": deployment.model_name, "model_version": deployment.model_version}
+    estimates, measured = tables.rows(_ESTIMATES, **version), tables.rows(_PERFORMANCE, **version)
+    months = months_of([*estimates, *measured])
+    how = "in shadow" if challenger.share is None else f"answering {challenger.share:.0%} of the applicants"
+    figures: list[Figure] = [
+        replace(_metric(name, estimates, measured, months), name=f"trial-{name}") for name in ("auc", "default_rate")
+    ]
+    if not months:
+        figures = [Missing("Nothing of it was estimated or measured yet.", f"loanlake run {tables.source}")]
+    return Section("trial", f"On trial: version {deployment.model_version}, {how}", figures)
 
 
 def monitoring_summary(features: Sequence[FeatureMonths]) -> str:

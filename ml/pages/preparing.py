@@ -9,7 +9,7 @@ from ml.figures.shapes import Missing
 from ml.pages.document import Document, PageName, Section, keep
 from ml.pages.features import FEATURES, FeatureMonths, read_features
 from ml.pages.models import model_sections, model_summary
-from ml.pages.monitoring import monitoring_sections, monitoring_summary
+from ml.pages.monitoring import monitoring_sections, monitoring_summary, trial_section
 from ml.pages.portfolio import portfolio_sections, portfolio_summary
 from ml.pages.profit import profit_section
 from ml.pages.reading import ALWAYS, Row, Tables
@@ -44,17 +44,19 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
         tables, snapshot = Tables(con, source, until), current_snapshot(con)
         features = read_features(tables, version) if version else []
         newest = tables.rows(_NEWEST)[0:1]
-        months: dict[PageName, list[Section]] = {
+        sections_of: dict[PageName, list[Section]] = {
             "models": model_sections(tables, settings),
             "monitoring": monitoring_sections(tables, version, features) if version else _unserved(source),
             "portfolio": portfolio_sections(tables, version),
         }
+        if served is not None and served.challenger is not None:
+            sections_of["monitoring"].insert(1, trial_section(tables, served.challenger))
         summaries: dict[PageName, str] = {
             "models": model_summary(settings, source),
             "monitoring": monitoring_summary(features),
             "portfolio": portfolio_summary(tables),
         }
-    months["portfolio"].insert(3, profit_section(settings, source, until))
+    sections_of["portfolio"].insert(3, profit_section(settings, source, until))
     at = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     last = newest[0]["month"] if newest else None
     documents = {
@@ -67,7 +69,7 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
             until=f"{last:%Y-%m}" if last else None,
             version=served.model_version if served is not None else None,
         )
-        for name, sections in months.items()
+        for name, sections in sections_of.items()
     }
     return Prepared(documents, features, served)
 

@@ -1,15 +1,18 @@
 """Pages from prepared tables: gaps, empty states, and what a lender named is data."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 
 import msgspec
 import pytest
 
 from ml.figures.shapes import Folded, Heat, Line, Lines, Missing
+from ml.pages import preparing
 from ml.pages.document import Document, PageName, read_kept
 from ml.pages.features import FEATURES, FeatureMonths, feature_section
 from ml.pages.preparing import prepare_pages, read_pages
+from ml.registry.deployment import Challenger, read_deployment
 from tests.model_factory import SOURCE, publish_model
 from tests.prepared_tables import SCRIPT, fill_tables
 from warehouse.errors import MonitoringError
@@ -100,6 +103,18 @@ def test_later_months_are_left_out_of_an_earlier_report(lender: Settings) -> Non
     assert prepared.documents["portfolio"].until == "2025-01"
     assert _line(prepared.documents["monitoring"], "performance-auc", "CBPE").values == [0.7]
     assert prepared.documents["monitoring"].summary == "2025-01: 0 of 1 features have drifted."
+
+
+def test_a_version_on_trial_has_its_own_section(lender: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = read_deployment(lender, SOURCE)
+    assert served is not None
+    on_trial = replace(served, challenger=Challenger("shadow", None, replace(served, model_version=1)))
+    monkeypatch.setattr(preparing, "read_deployment", lambda *_: replace(on_trial, model_version=9))
+
+    document = read_pages(lender, SOURCE).documents["monitoring"]
+
+    assert [each.heading for each in document.sections][1] == "On trial: version 1, in shadow"
+    assert _line(document, "trial-auc", "CBPE").values == [0.7, None, 0.7]
 
 
 @pytest.mark.parametrize("name", ["models", "monitoring", "portfolio"])
