@@ -41,6 +41,7 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
     if served is not None:
         version = {"model_name": served.model_name, "model_version": served.model_version}
     with closing(connect(settings)) as con:
+        con.execute("begin")  # all tables as of one snapshot
         tables, snapshot = Tables(con, source, until), current_snapshot(con)
         features = read_features(tables, version) if version else []
         newest = tables.rows(_NEWEST)[0:1]
@@ -79,8 +80,4 @@ def _unserved(source: str) -> list[Section]:
     return [Section("performance", "Performance, estimated and true", [missing])]
 
 
-_NEWEST = """
-select max(month) as month from (
-    select max(month) as month from portfolio.concentration where source = $source and month <= $until::date
-)
-"""
+_NEWEST = "select max(month) as month from portfolio.concentration where source = $source and month <= $until::date"
