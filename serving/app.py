@@ -32,6 +32,7 @@ from serving.options import ServingOptions
 from serving.overload.load_shedding import RequestsAtOnce
 from serving.overload.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit, open_counts
 from serving.page.controller import PageController
+from serving.page.figure_controller import FigureController
 from serving.scoring.plain_scores import PlainScores
 from serving.services import build_services
 from serving.telemetry.request_log import RequestLog
@@ -106,6 +107,7 @@ def _routes(options: ServingOptions) -> Sequence[ControllerRouterHandler]:
         ModelsController,
         HealthController,
         PageController,
+        FigureController,
         Router(path="/", route_handlers=[metrics_page], opt={SCOPE: metrics_scope}),
     ]
 

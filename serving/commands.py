@@ -29,7 +29,7 @@ def serve(host: str, port: int, workers: int) -> None:
     """Answer scoring requests over HTTP.
 
     Serves the model that was last promoted, and follows a newer promotion while it runs. `loanlake key create NAME`
-    makes a key. Pages: /, /schema, /readyz, /metrics.
+    makes a key. Pages: /, which leads to the others, /schema, /readyz, /metrics.
     """
     from serving.server import run
 

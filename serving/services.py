@@ -15,7 +15,8 @@ from serving.health.observation import Observation
 from serving.health.readiness import ReadinessCheck
 from serving.options import ServingOptions
 from serving.page.alerts import AlertsPage
-from serving.page.controller import PageLinks, page_links
+from serving.page.figures import FigurePages
+from serving.page.frame import PageLinks, page_links
 from serving.page.overview import OverviewPage
 from serving.scoring.outbox import Outbox
 from serving.scoring.scoring import ScoringService
@@ -43,6 +44,7 @@ class Services:
     observation: Observation
     overview_page: OverviewPage
     alerts_page: AlertsPage
+    figure_pages: FigurePages
     links: PageLinks
 
     @asynccontextmanager
@@ -98,6 +100,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             settings, deployments=deployments, readiness=readiness, approvals=approvals, decisions=decisions
         ),
         alerts_page=AlertsPage(settings),
+        figure_pages=FigurePages(settings, reports=options.page_urls.reports),
         links=page_links(options.page_urls),
     )
 

@@ -38,6 +38,21 @@ class Cuts:
         """Bins of present values, some of which no value may reach."""
         return len(self.above) + len(self.at) + 1
 
+    @property
+    def names(self) -> list[str]:
+        """The bins of present values, ascending, in words; a bin begins above its first value, and holds its last.
+
+        >>> Cuts(above=(0.0, 2.5, 4.0), at=(0.0, 4.0)).names
+        ['below 0', '0', '0 to 2.5', '2.5 to below 4', '4', 'above 4']
+        """
+        names, start = [], ""
+        for cut in self.above:
+            end = _shown(cut)
+            below = f"{start} to below {end}" if start else f"below {end}"
+            names += [below, end] if cut in self.at else [f"{start} to {end}".strip()]
+            start = end
+        return [*names, f"above {start}" if start else "all"]
+
     def bins_of(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bin of each value, in any order; NaN is the last bin, ``n_bins``."""
         bins = np.searchsorted(self.above, values, side="left") + np.searchsorted(self.at, values, side="right")
@@ -50,6 +65,15 @@ class Cuts:
         )
         counts = np.diff(np.sort(ends), prepend=0, append=len(ordered))
         return np.append(counts, n_missing)
+
+
+def _shown(value: float) -> str:
+    """A cut with four digits of a fraction, six of a greater number.
+
+    >>> _shown(0.03106741), _shown(13700.0)
+    ('0.03107', '13,700')
+    """
+    return f"{float(f'{value:.4g}' if abs(value) < 1 else f'{value:.6g}'):,.10g}"
 
 
 class Psi(NamedTuple):
@@ -218,7 +242,10 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A column's month beside the reference; ``reference_months``: the PSI of its months, of a cohort feature."""
+    """A column's month beside the reference; ``reference_months``: the PSI of its months, of a cohort feature.
+
+    ``bins``: name, rows of the reference and rows of the month, of each bin with a row on either side.
+    """
 
     month: date
     n_reference: int
@@ -229,15 +256,24 @@ class Comparison:
     ks: float | None
     chi_squared: ChiSquared | None
     reference_months: Sequence[float] | None
+    bins: Sequence[tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A column of the training rows, with the bins that it gives."""
+    """A column of the training rows, with the bins that it gives; ``labels``: names of the bins of a label."""
 
     sample: Numbers | Labels
     cuts: Cuts
     months: Sequence[float] | None = None
+    labels: Sequence[str] = ()
+
+    @property
+    def bin_names(self) -> list[str]:
+        """The bins of :meth:`Numbers.counts` and :meth:`Labels.counts`, in words."""
+        if isinstance(self.sample, Labels):
+            return [*self.labels, "another value", "missing"]
+        return [*self.cuts.names, "missing"]
 
     def compare(self, month: date, current: Numbers | Labels) -> Comparison:
         """Compare a month's decisions, of the same column."""
@@ -257,4 +293,9 @@ class Reference:
             ks=ks,
             chi_squared=chi2,
             reference_months=self.months,
+            bins=[
+                (name, int(then), int(now))
+                for name, then, now in zip(self.bin_names, *counts, strict=True)
+                if then or now
+            ],
         )

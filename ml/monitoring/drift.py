@@ -15,6 +15,7 @@ All features of the contract are measured, so new features are monitored without
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -71,7 +72,8 @@ class _Drift:
     """Measures of features and scores alike.
 
     ``psi_limit``, ``ks_limit``: above one of them the month has drifted; None if nothing can tell, or there is no such
-    rule. ``is_severe``: the PSI is far beyond its limit.
+    rule. ``is_severe``: the PSI is far beyond its limit. ``bins``: what the PSI is of, a JSON list of [name, rows of
+    the reference, rows of the month].
     """
 
     month: date
@@ -84,6 +86,7 @@ class _Drift:
     ks_limit: float | None = None
     is_drifted: bool
     is_severe: bool
+    bins: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,12 +269,13 @@ def _sample(feature: FeatureColumn, rows: "pa.Table") -> Numbers | Labels:
 def _reference(feature: FeatureColumn, rows: "pa.Table", *, is_cohort: bool) -> Reference:
     sample = _sample(feature, rows)
     cuts = deciles_cut(sample.present) if isinstance(sample, Numbers) else Cuts()
+    labels = labels_of(feature) if isinstance(sample, Labels) else ()
     if not is_cohort:
-        return Reference(sample, cuts)
+        return Reference(sample, cuts, labels=labels)
     column, months = rows[feature.name].to_numpy(), rows["month"].to_numpy().astype("datetime64[M]").astype(np.int64)
     if isinstance(sample, Numbers):
         return Reference(sample, cuts, months_apart(months, cuts.bins_of(column), cuts.n_bins))
-    return Reference(sample, cuts, months_apart(months, column, len(sample.by_label) - 1))
+    return Reference(sample, cuts, months_apart(months, column, len(sample.by_label) - 1), labels)
 
 
 def _scores(con: duckdb.DuckDBPyConnection, table: str, month: date | None = None) -> NDArray[np.float64]:
@@ -328,4 +332,5 @@ def _figures(compared: Comparison, rule: DriftRule) -> dict[str, Any]:
         "is_drifted": (limit is not None and psi > limit)
         or (compared.ks is not None and ks_limit is not None and compared.ks > ks_limit),
         "is_severe": limit is not None and psi >= rule.severe_times * limit,
+        "bins": json.dumps(compared.bins),
     }

@@ -36,8 +36,13 @@ class DecidedLoans:
     last_month: date
 
 
-def read_decided_loans(settings: Settings, source: str) -> DecidedLoans:
+def read_decided_loans(
+    settings: Settings, source: str, *, until: date = date(9999, 12, 1), most: int | None = None
+) -> DecidedLoans:
     """The matured decisions of the source's version in service; raises NotFoundError without a version or decisions.
+
+    ``until``: the last month of decisions to read. ``most``: of more mature loans a part is drawn by the hash of their
+    ids, the same in every run.
 
     A version decides on no loan that it learned from (:mod:`ml.batches.backfill`), so the figures are honest.
     """
@@ -49,14 +54,14 @@ def read_decided_loans(settings: Settings, source: str) -> DecidedLoans:
     policy = load_registered(settings, source, served.model_version).policy
     with closing(connect(settings)) as con:
         try:
-            con.execute(_DECIDED, [source, served.model_name, served.model_version])
+            con.execute(_DECIDED, [source, served.model_name, served.model_version, until])
         except duckdb.CatalogException as error:
             raise NotFoundError(
                 f"the lake must have the tables of decisions and labels: {str(error).splitlines()[0]}; build them with "
                 f"`loanlake run {source}`"
             ) from error
         ((n_decided, first_month, last_month),) = con.execute(_SPAN).fetchall()
-        columns = con.execute(_MATURE).fetchnumpy()
+        columns = con.execute(_MATURE, [most]).fetchnumpy()
     if not len(columns["probability"]):
         raise NotFoundError(
             f"{served.model_name} version {served.model_version} must have decisions with a mature label: found none "
@@ -88,6 +93,7 @@ select
 from serving.predictions as decided
 left join training.lbl_default as labels on labels.application_id = decided.application_id
 where decided.source = $1 and decided.model_name = $2 and decided.model_version = $3
+    and decided.decided_at < $4::date + interval 1 month
 group by decided.application_id
 """
 
@@ -99,8 +105,9 @@ from newest_decisions
 # in a fixed order, so that sums have the same last digits in every run
 _MATURE = """
 select decisions.probability, decisions.is_default, applications.requested_amount
-from newest_decisions as decisions
+from (
+    from newest_decisions where is_default is not null order by hash(application_id), application_id limit $1
+) as decisions
 join core.int_applications as applications on applications.application_id = decisions.application_id
-where decisions.is_default is not null
 order by decisions.application_id
 """

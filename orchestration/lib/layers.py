@@ -37,6 +37,8 @@ DECISION_HISTORY = dg.AssetKey(["monitoring", "decision_history"])
 #: What is judged of a lender's data itself, with the tables and before anything is made of them.
 DATA_CHECKS = tuple(dg.AssetKey(["monitoring", name]) for name in ("data_profile", "data_checks", "source_arrivals"))
 ALERT_STATES = dg.AssetKey(["monitoring", "alert_states"])
+PAGES = dg.AssetKey(["monitoring", "pages"])
+PORTFOLIO = tuple(dg.AssetKey(["portfolio", name]) for name in ("bands", "concentration", "roll_rates", "vintages"))
 ALERT_NOTIFICATIONS = dg.AssetKey(["monitoring", "alert_notifications"])
 PUBLISHED_FIGURES = dg.AssetKey(["monitoring", "published_figures"])
 FRESHNESS = dg.AssetKey(["monitoring", "freshness"])

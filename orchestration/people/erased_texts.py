@@ -1,4 +1,4 @@
-"""Erase ids from texts for people: logs, reports, gate messages, the stores of Dagster and MLflow.
+"""Erase ids from texts for people: logs, reports, prepared pages, gate messages, the stores of Dagster and MLflow.
 
 A text keeps its length, so that a service can continue its log. SQL changes texts in a database; then the file is
 rewritten, since SQLite keeps deleted bytes in free pages.
@@ -33,6 +33,7 @@ def _files(settings: Settings) -> Iterator[Path]:
     roots = (
         settings.logs,
         settings.reports,
+        settings.pages,
         settings.candidates,
         settings.walk_forward,
         settings.dagster_home,

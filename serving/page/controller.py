@@ -1,56 +1,28 @@
 """``/``, ``/alerts`` and ``/decisions``: pages for a browser, which prompts for a key as the password."""
 
-import asyncio
 import json
-from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
-from litestar import Controller, MediaType, Request, Response, get
+from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from ml.registry.tracking import TRAINING_PAGE
-from serving.access.caller import Caller
 from serving.access.guards import ANY, SCOPE, caller
 from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.problems import NotPermitted, Problem, UnknownDecision
 from serving.http.public_text import without_paths
 from serving.page.alerts import AlertsPage
+from serving.page.figures import FigurePages
+from serving.page.frame import PageLinks, frame_of, notice, page
 from serving.page.overview import OverviewPage
-from serving.page.rendering import POLICY, STATIC, render, static_file
+from serving.page.rendering import STATIC, static_file
 from serving.scoring.decide import logged_decision
 from warehouse.errors import LoanlakeError
-from warehouse.settings import PageUrls
 
-_MOST_SHOWN = 100
 _DAY = {"Cache-Control": "max-age=86400"}
-
-
-@dataclass(frozen=True)
-class Link:
-    """Where to go from here."""
-
-    text: str
-    url: str
-    about: str
-
-
-PageLinks = tuple[Link, ...]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The frame around every page; ``may_read``: whether the caller may see decisions."""
-
-    version: str
-    who: str
-    may_read: bool
-    links: PageLinks
-    asked: str = ""
 
 
 class PageController(Controller):
@@ -65,6 +37,7 @@ class PageController(Controller):
         self,
         request: Request[Any, Any, Any],
         overview_page: NamedDependency[OverviewPage],
+        figure_pages: NamedDependency[FigurePages],
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
         """The service at a glance. A program that accepts only JSON is redirected to the API description."""
@@ -72,7 +45,9 @@ class PageController(Controller):
         if "application/json" in accept and "text/html" not in accept:
             return Redirect("/schema/openapi.json")
         shown = await overview_page.overview(caller(request), request.query_params.get("lender"))
-        return await _page("overview.html", _frame(caller(request), links), page=shown)
+        frame = frame_of(caller(request), links)
+        index = await figure_pages.index(shown["lender"]) if frame.may_read else None
+        return await page("overview.html", frame, page=shown, index=index)
 
     @get("/alerts")
     async def alerts(
@@ -82,11 +57,11 @@ class PageController(Controller):
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
         """Alerts with their state, meaning and remedy. A message may name an application."""
-        frame = _frame(caller(request), links)
+        frame = frame_of(caller(request), links)
         if not frame.may_read:
             detail = "To see alerts, sign in with a key that has the scope decisions."
-            return await _notice(frame, 403, "This key has no access to alerts", detail)
-        return await _page("alerts.html", frame, page=await alerts_page.alerts(caller(request)))
+            return await notice(frame, 403, "This key has no access to alerts", detail)
+        return await page("alerts.html", frame, page=await alerts_page.alerts(caller(request)))
 
     @get("/decisions")
     async def decision(
@@ -98,25 +73,25 @@ class PageController(Controller):
     ) -> Response[Any]:
         """One decision, with its reasons as a chart."""
         asked = request.query_params.get("id", "").strip()
-        frame = _frame(caller(request), links, asked=asked)
+        frame = frame_of(caller(request), links, asked=asked)
         if not frame.may_read:
             detail = "To see decisions, sign in with a key that has the scope decisions."
-            return await _notice(frame, 403, "This key has no access to decisions", detail)
+            return await notice(frame, 403, "This key has no access to decisions", detail)
         if not asked:
             return Redirect("/")
         try:
             found = await decisions.find(asked, caller(request))
         except UnknownDecision as problem:
-            return await _notice(frame, 404, "Decision not found", f"{problem.detail}: {frame.asked}")
+            return await notice(frame, 404, "Decision not found", f"{problem.detail}: {frame.asked}")
         except NotPermitted as problem:
-            return await _notice(frame, 403, "This key has no access to this lender", problem.detail)
+            return await notice(frame, 403, "This key has no access to this lender", problem.detail)
         except (Problem, LoanlakeError) as error:
             detail = without_paths(error.detail if isinstance(error, Problem) else str(error))
-            return await _notice(frame, 503, "The decision log cannot be read", detail)
+            return await notice(frame, 503, "The decision log cannot be read", detail)
         watch = deployments.lenders.get(found.source)
         served = watch.deployment if watch is not None else None
         model = served.made(found.model_name, found.model_version) if served is not None else None
-        return await _page(
+        return await page(
             "decision.html",
             frame,
             logged=logged_decision(found),
@@ -128,37 +103,7 @@ class PageController(Controller):
 
     @get("/page/{name:str}", sync_to_thread=False)
     def static(self, name: FromPath[str]) -> Response[bytes]:
-        """The style sheet, or the icon."""
+        """A style sheet, or the icon."""
         if name not in STATIC:
             raise NotFoundException
         return Response(static_file(name), media_type=STATIC[name], headers=_DAY)
-
-
-def page_links(urls: PageUrls) -> PageLinks:
-    """Links from the page."""
-    return (
-        Link("Alerts", "/alerts", "what deserves a look, and what to do"),
-        Link("API description", "/schema", "all calls; try them in the browser"),
-        Link("Readiness", "/readyz", "for load balancers"),
-        Link("Metrics", "/metrics", "for Prometheus"),
-        Link("Dagster", urls.dagster, "runs, assets, checks, sensors"),
-        Link("MLflow", f"{urls.mlflow}{TRAINING_PAGE}", "training runs, versions, gates"),
-        Link("Drift reports", urls.reports, "one Evidently page per month"),
-    )
-
-
-def _frame(who: Caller, links: PageLinks, *, asked: str = "") -> Frame:
-    shortened = asked if len(asked) <= _MOST_SHOWN else asked[:_MOST_SHOWN] + "…"
-    return Frame(
-        version=version("loanlake"), who=who.signature, may_read=who.may("decisions"), links=links, asked=shortened
-    )
-
-
-async def _notice(frame: Frame, status: int, heading: str, detail: str) -> Response[str]:
-    return await _page("notice.html", frame, status, heading=heading, detail=detail)
-
-
-async def _page(template: str, frame: Frame, status: int = 200, **context: Any) -> Response[str]:
-    html = await asyncio.to_thread(render, template, {"frame": frame, **context})
-    headers = {"Content-Security-Policy": POLICY}
-    return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)

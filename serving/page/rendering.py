@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml.figures.rendering import style_sheet
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -15,7 +17,11 @@ _HERE = Path(__file__).parent
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-STATIC = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+STATIC = {
+    "page.css": "text/css; charset=utf-8",
+    "figures.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
@@ -25,7 +31,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
 
 def static_file(name: str) -> bytes:
     """One of :data:`STATIC`."""
-    return (_HERE / "static" / name).read_bytes()
+    return style_sheet().encode() if name == "figures.css" else (_HERE / "static" / name).read_bytes()
 
 
 @cache

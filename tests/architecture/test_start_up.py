@@ -37,7 +37,7 @@ def test_a_command_loads_nothing_heavy_before_it_runs(module: str) -> None:
 
 
 def test_the_api_carries_no_training_stack() -> None:
-    heavy = set(SLOW_TO_IMPORT) - {"litestar"}
+    heavy = {*SLOW_TO_IMPORT, "duckdb"} - {"litestar"}
 
     assert _imported_by("import serving.app").isdisjoint(heavy)
 

@@ -20,6 +20,7 @@ from ml.families.linear.logistic import LogisticRegression
 from ml.judging.gate import GateResult
 from ml.judging.gates import LoggedFeaturesEqualRecomputed, run_gates
 from ml.monitoring.drift_figures import SCORE, read_drift
+from ml.pages.document import Document, read_kept
 from ml.registry.registered_version import get_version, load_registered
 from ml.training.fitting import TrainingSettings
 from orchestration.defs.pipeline.jobs import MAIN_PATH
@@ -175,6 +176,21 @@ def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, d
     page = found["model/evaluation"]["figures and plots"].removeprefix("http://127.0.0.1:8050/")
     assert (home.settings.reports / page).is_file()
     assert "/drift/default_risk_simulated-1/" in found["monitoring/drift_report"]["reports"]
+
+
+def test_pages_are_prepared_from_what_the_run_measured(home: Home) -> None:
+    prepared = {name: read_kept(home.settings, LENDER, name, Document) for name in ("monitoring", "portfolio")}
+
+    figures = {
+        getattr(figure, "name", ""): figure
+        for document in prepared.values()
+        if document is not None
+        for section in document.sections
+        for figure in section.figures
+    }
+    [[n_features]] = home.rows("select count(distinct feature) from monitoring.feature_drift")
+    assert len(figures["drift-map"].rows) == n_features  # type: ignore[union-attr]  # a heat map
+    assert {"scores-bins", "vintage-default-share", "roll-matrix", "herfindahl"} <= figures.keys()
 
 
 def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> None:

@@ -58,6 +58,8 @@ class Places:
     counters = Place("serving", "counters")
     #: Who is notified of which alerts, unless ``LOANLAKE_ALERT_ROUTES`` names another file.
     alert_routes = Place("alert_routes.yml")
+    #: Prepared pages of the API's site, JSON, one directory a lender.
+    pages = Place("pages")
     #: Evidently reports and plots, HTML, JSON and PNG.
     reports = Place("reports")
     #: Hashes of sign-in links and sessions for the pages of ``loanlake up``, and the pages' address.
@@ -102,6 +104,10 @@ class Places:
     def drift(self, lender: str) -> Path:
         """The newest drift of a lender's versions in service, readable without opening the lake."""
         return self.deployments / lender / "drift.json"
+
+    def page(self, lender: str, name: str) -> Path:
+        """A lender's prepared page, readable without opening the lake."""
+        return self.pages / lender / f"{name}.json"
 
     def recorded_lenders(self) -> tuple[str, ...]:
         """The lenders with a registered version or a deployment, by name."""

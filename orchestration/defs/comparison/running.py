@@ -8,6 +8,7 @@ from ml.comparison.comparing import Comparison, compare_families, plan_of
 from ml.comparison.pictures import draw_comparison
 from ml.comparison.tables import write_comparison
 from ml.comparison.tracking import log_comparison
+from ml.pages.preparing import prepare_pages
 from orchestration.defs.comparison.page import write_page
 from orchestration.defs.training.candidates import read_training_set_record
 from orchestration.defs.training.steps import read_rows
@@ -51,4 +52,5 @@ def run_comparison(
     plots = draw_comparison(comparison)
     page = write_page(settings, comparison, plots)
     log_comparison(settings, comparison, plots, page)
+    prepare_pages(settings, source)  # the API's page shows the newest comparison
     return Compared(comparison, plots, page)

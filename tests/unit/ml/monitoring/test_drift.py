@@ -1,5 +1,6 @@
 """Drift of a model's decisions, read from and written to a real lake."""
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -352,3 +353,15 @@ def test_the_psi_of_two_samples_of_scores_is_that_of_a_month_by_hand() -> None:
     # each value spans deciles, so it is a bin, and half a row more is in each
     then, now = np.array([50.5, 50.5]) / 101, np.array([20.5, 80.5]) / 101
     assert score_psi(reference, current) == pytest.approx(sum((now - then) * np.log(now / then)))
+
+
+def test_the_bins_of_the_index_are_kept(bank: Bank) -> None:
+    """A page draws both distributions from them, without reading a decision again."""
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), [_row(0.0, purpose="boat"), _row(None, purpose="car"), _row(5.0, purpose=None)])
+
+    found = _by_feature(record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot))
+
+    loans, purposes = (json.loads(found[name].bins) for name in ("loan_to_income", "purpose"))
+    assert (loans[0], loans[-2:]) == (["to 0.19", 20, 1], [["above 1.79", 20, 1], ["missing", 0, 1]])
+    assert purposes == [["car", 100, 1], ["house", 100, 0], ["another value", 0, 1], ["missing", 0, 1]]

@@ -31,6 +31,7 @@ FEATURE = FeatureDrift(
     missing_share_limit=0.1,
     is_drifted=True,
     is_severe=False,
+    bins="[]",
 )
 SCORES = ScoreDrift(
     month=MAY,
@@ -44,6 +45,7 @@ SCORES = ScoreDrift(
     mean_current=0.1,
     is_drifted=False,
     is_severe=False,
+    bins="[]",
 )
 
 

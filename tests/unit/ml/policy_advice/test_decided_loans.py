@@ -62,6 +62,20 @@ def test_the_newest_decision_on_each_mature_loan_counts(served: Settings) -> Non
     assert (loans.n_decided, loans.first_month, loans.last_month) == (3, date(2024, 2, 1), date(2024, 3, 1))
 
 
+def test_months_and_loans_can_be_limited_and_the_same_loans_are_drawn_again(served: Settings) -> None:
+    decide(served, *((f"l{n}", f"2024-0{1 + n % 2}-05", n / 10, 2) for n in range(8)))
+    with writer("test", served) as con:
+        con.execute("insert into training.lbl_default select 'l' || n, n % 2 = 0 from range(8) as of_n (n)")
+        con.execute("insert into core.int_applications select 'l' || n, 500 from range(8) as of_n (n)")
+
+    january = read_decided_loans(served, "bank", until=date(2024, 1, 1))
+    drawn = [read_decided_loans(served, "bank", most=3).probabilities.tolist() for _ in range(2)]
+
+    assert (january.probabilities.tolist(), january.last_month) == ([0.0, 0.2, 0.4, 0.6], date(2024, 1, 1))
+    assert len(drawn[0]) == 3
+    assert drawn[0] == drawn[1]
+
+
 def test_a_loan_without_an_amount_weighs_none(served: Settings) -> None:
     decide(served, ("a", "2024-02-05", 0.2, 2))
     with writer("test", served) as con:

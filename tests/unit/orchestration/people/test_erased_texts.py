@@ -26,6 +26,15 @@ def test_a_log_keeps_its_length_and_the_ids_of_others(home: Settings) -> None:
     assert erase_texts(home, ANN) == 0
 
 
+def test_a_prepared_page_keeps_no_id_that_a_gate_named(home: Settings) -> None:
+    page = home.page("lending_club", "models")
+    page.parent.mkdir(parents=True)
+    page.write_text('{"message": "1 of 500 rows differ (lc-12)"}')
+
+    assert erase_texts(home, ANN) == 1
+    assert page.read_text() == '{"message": "1 of 500 rows differ (*****)"}'
+
+
 def test_a_database_keeps_no_byte_of_them_while_another_reads_it(home: Settings) -> None:
     path = home.dagster_home / "history" / "runs.db"
     path.parent.mkdir(parents=True)

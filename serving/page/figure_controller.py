@@ -1,0 +1,84 @@
+"""``/models``, ``/monitoring`` and ``/portfolio``: what is prepared about a lender, for those who may see decisions."""
+
+from typing import Any
+
+from litestar import Controller, Request, Response, get
+from litestar.di import NamedDependency
+
+from ml.pages.document import PageName
+from serving.access.guards import ANY, SCOPE, caller
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.page.figures import FigurePages
+from serving.page.frame import Frame, PageLinks, frame_of, notice, page
+
+
+class FigureController(Controller):
+    """Each page is of one lender: the one asked for, the default, or the first that the caller may reach."""
+
+    path = "/"
+    include_in_schema = False
+    opt = {SCOPE: ANY}  # noqa: RUF012 - Litestar reads it as a class attribute
+
+    @get("/models")
+    async def models(
+        self,
+        request: Request[Any, Any, Any],
+        figure_pages: NamedDependency[FigurePages],
+        deployments: NamedDependency[DeploymentWatch],
+        links: NamedDependency[PageLinks],
+    ) -> Response[Any]:
+        """Versions, their figures and gates, when each served, and the comparison of families."""
+        return await _shown("models", request, figure_pages, deployments, links)
+
+    @get("/monitoring")
+    async def monitoring(
+        self,
+        request: Request[Any, Any, Any],
+        figure_pages: NamedDependency[FigurePages],
+        deployments: NamedDependency[DeploymentWatch],
+        links: NamedDependency[PageLinks],
+    ) -> Response[Any]:
+        """Performance, drift, scores and calibration; with ``feature``, its distributions in a ``month``."""
+        return await _shown("monitoring", request, figure_pages, deployments, links)
+
+    @get("/portfolio")
+    async def portfolio(
+        self,
+        request: Request[Any, Any, Any],
+        figure_pages: NamedDependency[FigurePages],
+        deployments: NamedDependency[DeploymentWatch],
+        links: NamedDependency[PageLinks],
+    ) -> Response[Any]:
+        """Vintages, roll rates, approvals and losses, profit, concentration."""
+        return await _shown("portfolio", request, figure_pages, deployments, links)
+
+
+async def _shown(
+    name: PageName,
+    request: Request[Any, Any, Any],
+    pages: FigurePages,
+    deployments: DeploymentWatch,
+    links: PageLinks,
+) -> Response[Any]:
+    who, asked = caller(request), request.query_params
+    frame: Frame = frame_of(who, links)
+    if not frame.may_read:
+        return await notice(
+            frame,
+            403,
+            "This key has no access to this page",
+            "To see it, sign in with a key that has the scope decisions.",
+        )
+    lenders, lender = pages.lenders(who), asked.get("lender")
+    if lender is not None and lender not in lenders:
+        if not who.may_reach(lender):
+            return await notice(frame, 403, "This key has no access to this lender", "It is bound to other lenders.")
+        detail = f"No model of {lender[:100]!r} is registered in this home."
+        return await notice(frame, 404, "Lender not found", detail)
+    chosen = lender or next((each for each in (deployments.default, *lenders) if each in lenders), None)
+    feature, month = asked.get("feature", ""), asked.get("month", "")
+    found = await pages.page(name, lenders, chosen, feature=feature if name == "monitoring" else "", month=month[:10])
+    if found is None:
+        detail = f"Drift of {feature[:100]!r} was not measured for {chosen}."
+        return await notice(frame, 404, "Feature not found", detail)
+    return await page("figures.html", frame, page=found)

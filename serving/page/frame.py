@@ -1,0 +1,70 @@
+"""The frame around every page: who looks, where links lead, and what each answer's headers allow."""
+
+import asyncio
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from litestar import MediaType, Response
+
+from ml.registry.tracking import TRAINING_PAGE
+from serving.access.caller import Caller
+from serving.page.rendering import POLICY, render
+from warehouse.settings import PageUrls
+
+_MOST_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where to go from here."""
+
+    text: str
+    url: str
+    about: str
+
+
+PageLinks = tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame around every page; ``may_read``: whether the caller may see decisions."""
+
+    version: str
+    who: str
+    may_read: bool
+    links: PageLinks
+    asked: str = ""
+
+
+def page_links(urls: PageUrls) -> PageLinks:
+    """Links from the page."""
+    return (
+        Link("API description", "/schema", "all calls; try them in the browser"),
+        Link("Readiness", "/readyz", "for load balancers"),
+        Link("Metrics", "/metrics", "for Prometheus"),
+        Link("Dagster", urls.dagster, "runs, assets, checks, sensors"),
+        Link("MLflow", f"{urls.mlflow}{TRAINING_PAGE}", "training runs, versions, gates"),
+        Link("Drift reports", urls.reports, "one Evidently page per month"),
+    )
+
+
+def frame_of(who: Caller, links: PageLinks, *, asked: str = "") -> Frame:
+    """The frame for a caller; ``asked``: the decision id that they look up."""
+    shortened = asked if len(asked) <= _MOST_SHOWN else asked[:_MOST_SHOWN] + "…"
+    return Frame(
+        version=version("loanlake"), who=who.signature, may_read=who.may("decisions"), links=links, asked=shortened
+    )
+
+
+async def notice(frame: Frame, status: int, heading: str, detail: str) -> Response[str]:
+    """A page that says why there is nothing else to see."""
+    return await page("notice.html", frame, status, heading=heading, detail=detail)
+
+
+async def page(template: str, frame: Frame, status: int = 200, **context: Any) -> Response[str]:
+    """A template in its frame, rendered in a thread."""
+    html = await asyncio.to_thread(render, template, {"frame": frame, **context})
+    headers = {"Content-Security-Policy": POLICY}
+    return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
