@@ -31,6 +31,7 @@ from orchestration.running.instance import prepare_dagster_home
 from orchestration.search_command import search
 from tests.bytes_of_home import open_to_others
 from warehouse.errors import GateRefusal
+from warehouse.figures.published import read_figures
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
@@ -154,6 +155,13 @@ def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.Execut
     published = {figure.feature: figure.psi for figure in drift.figures}
     assert published == pytest.approx(measured | {SCORE: published[SCORE]})
     assert len(measured) > 40
+    figures = read_figures(home.settings)
+    assert figures is not None
+    assert figures.not_built == ()
+    found = {figure.name: len(figure.series) for figure in figures.figures}
+    assert found["loan_data_rows"] == 4  # kinds of data
+    assert found["loan_model_performance"] > 0
+    assert found["loan_portfolio_decisions"] > 0
     assert list(home.settings.reports.glob("drift/*/*.html"))
 
 
