@@ -10,6 +10,8 @@ import dagster as dg
 
 from orchestration.lib.dbt_project import dbt_of, prepared_manifest
 from orchestration.lib.run_settings import RunSettings
+from orchestration.lineage.graph import remember
+from orchestration.lineage.handler import is_wanted
 from warehouse.files.private_files import keep_private
 from warehouse.settings import REPOSITORY, Settings
 
@@ -29,4 +31,7 @@ def definitions() -> dg.Definitions:
     )
     # by module: `dg.load_from_defs_folder` needs pyproject.toml, which an installed wheel does not have
     tree = dg.ComponentTree.from_module(import_module("orchestration.defs"), REPOSITORY)
-    return dg.Definitions.merge(tree.build_defs(), shared)
+    found = dg.Definitions.merge(tree.build_defs(), shared)
+    if is_wanted():
+        remember(found)
+    return found
