@@ -11,7 +11,7 @@ import dagster as dg
 from orchestration.lib.dbt_project import dbt_of, prepared_manifest
 from orchestration.lib.run_settings import RunSettings
 from orchestration.lineage.graph import remember
-from orchestration.lineage.handler import is_wanted
+from orchestration.lineage.run_log import is_wanted
 from warehouse.files.private_files import keep_private
 from warehouse.settings import REPOSITORY, Settings
 

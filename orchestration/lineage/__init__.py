@@ -2,9 +2,9 @@
 
 ::
 
-    Dagster's event → handler → sending (a thread of its own) → events (OpenLineage's classes) → the receiver
+    Dagster's event → run_log → sending (a thread of its own) → events (OpenLineage's classes) → the receiver
 
-Without that variable nothing of it is imported but the handler.
+Without that variable nothing of it is imported but that handler.
 """
 
-__all__ = ["graph", "handler"]
+__all__ = ["graph", "run_log"]

@@ -110,20 +110,16 @@ def sender() -> Sender:
     """The sender of this process, to the receiver of the standard variables."""
     home = _Home()
     found = Sender(home.events, home.emit)
-    atexit.register(_wait_at_exit, found)
+    atexit.register(found.finish, "at the end of the process")
     return found
-
-
-def _wait_at_exit(found: Sender) -> None:
-    if found._waiting.unfinished_tasks:
-        found.finish("at the end of the process")
 
 
 class _Home:
     """Translator and client of the home, made in the sender's thread by the first event: importing them takes time."""
 
     def events(self, run_id: str, event: Any, at: float) -> Iterable[Any]:
-        return self._made[0].events(run_id, event, at)
+        found: Iterable[Any] = self._made[0].events(run_id, event, at)
+        return found
 
     def emit(self, event: Any) -> None:
         self._made[1].emit(event)

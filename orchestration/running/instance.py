@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
-from orchestration.lineage.handler import CONFIG, is_wanted
+from orchestration.lineage.run_log import CONFIG, is_wanted
 from warehouse.files.drafts import is_alive
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings

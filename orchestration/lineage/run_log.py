@@ -20,7 +20,7 @@ _TOLD = {
 #: For ``dagster.yaml``.
 CONFIG = {
     "dagster_handler_config": {
-        "handlers": {"openlineage": {"class": "orchestration.lineage.handler.OpenLineageHandler"}},
+        "handlers": {"openlineage": {"class": "orchestration.lineage.run_log.OpenLineageHandler"}},
     }
 }
 
