@@ -110,7 +110,9 @@ class Translator:
             producer=PRODUCER,
             inputs=[InputDataset(*place, facets=facets) for place, facets in map(self._dataset, dict.fromkeys(reads))],
             outputs=[
-                OutputDataset(*place, facets=facets, outputFacets={"outputStatistics": statistics} if rows else {})
+                OutputDataset(
+                    *place, facets=facets, outputFacets={} if rows is None else {"outputStatistics": statistics}
+                )
                 for place, facets in map(self._dataset, writes)
             ],
         )
