@@ -51,6 +51,8 @@ class Translator:
     def __init__(self, graph: StepGraph, columns: Columns, *, lake: str, other: str):
         self._graph = graph
         self._columns = columns
+        #: Until a table is written again: each look-up opens the lake, and many events name the same table.
+        self._known: dict[str, Sequence[tuple[str, str, str | None]] | None] = {}
         self._lake, self._other = lake, other
         self._jobs = os.environ.get("OPENLINEAGE_NAMESPACE", "loanlake")
 
@@ -76,6 +78,7 @@ class Translator:
 
     def _of_asset(self, run_id: str, step: str, event: Happened, at: float) -> Iterator[RunEvent]:
         """Start and end of one table of a step that writes several."""
+        self._known.pop(name_of(event.asset_key), None)
         if len(self._graph.writes.get(step, ())) == 1:
             return
         name = name_of(event.asset_key)
@@ -118,7 +121,9 @@ class Translator:
         )
 
     def _dataset(self, name: str) -> tuple[tuple[str, str], dict[str, Any]]:
-        columns = self._columns(name)
+        if name not in self._known:
+            self._known[name] = self._columns(name)
+        columns = self._known[name]
         if columns is None:
             return (self._other, name), {}
         fields = [
