@@ -67,16 +67,16 @@ lint: lint-features
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(IN_WAREHOUSE) sqlfluff lint --processes 0 models
+	$(IN_WAREHOUSE) sqlfluff lint --processes 0 models analyses
 
 # while SQL is edited: the versions of the features, then sqlfluff on the models that differ from the last commit, or on
 # all where this copy is of no commit
 lint-sql: lint-features
 	$(IN_WAREHOUSE) if git cat-file -e HEAD:./dbt_project.yml 2> /dev/null; then \
-			changed=$$(git diff --relative --name-only --diff-filter=d HEAD -- models | grep '\.sql$$'; \
-				git ls-files --others --exclude-standard -- models | grep '\.sql$$'); \
+			changed=$$(git diff --relative --name-only --diff-filter=d HEAD -- models analyses | grep '\.sql$$'; \
+				git ls-files --others --exclude-standard -- models analyses | grep '\.sql$$'); \
 		else \
-			echo "no git commit to compare with: all models are checked, in a minute or more"; changed="--processes 0 models"; \
+			echo "no git commit to compare with: all models are checked, in a minute or more"; changed="--processes 0 models analyses"; \
 		fi; \
 		test -z "$$changed" || sqlfluff lint $$changed
 

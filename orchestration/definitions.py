@@ -11,6 +11,8 @@ import dagster as dg
 from orchestration.defs.warehouse.dbt_resource import dbt_of
 from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.run_settings import RunSettings
+from orchestration.lineage.graph import remember
+from orchestration.lineage.run_log import is_wanted
 from warehouse.files.private_files import keep_private
 from warehouse.settings import REPOSITORY, Settings
 
@@ -30,4 +32,7 @@ def definitions() -> dg.Definitions:
     )
     # by module: `dg.load_from_defs_folder` needs pyproject.toml, which an installed wheel does not have
     tree = dg.ComponentTree.from_module(import_module("orchestration.defs"), REPOSITORY)
-    return dg.Definitions.merge(tree.build_defs(), shared)
+    found = dg.Definitions.merge(tree.build_defs(), shared)
+    if is_wanted():
+        remember(found)
+    return found

@@ -16,6 +16,7 @@ from serving.access.keys import KeyRing, KeyStore
 from serving.batches.body import TABLE_SCHEMA
 from serving.controllers.batches import BatchesController
 from serving.controllers.decisions import DecisionsController, OutcomesController
+from serving.controllers.features import FeaturesController
 from serving.controllers.health import HealthController, metrics_page
 from serving.controllers.models import ModelController, ModelsController
 from serving.controllers.openapi import openapi_config
@@ -24,6 +25,7 @@ from serving.decisions.outcome_report import OUTCOME_REPORT
 from serving.deployed.approvals import APPROVAL_REQUEST
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.deployed.served_model import ServedDeployment
+from serving.features.lookup import features_request
 from serving.http import problems
 from serving.http.allowed_methods import AllowedMethods
 from serving.http.query_names import require_known_parameters
@@ -101,6 +103,7 @@ def _routes(options: ServingOptions) -> Sequence[ControllerRouterHandler]:
             request_max_body_size=options.batch_bytes,
             middleware=[AllowedMethods()],  # for paths with several methods; scores do without
         ),
+        FeaturesController,
         DecisionsController,
         OutcomesController,
         ModelController,
@@ -141,6 +144,7 @@ def _live_schemas(deployments: DeploymentWatch, options: ServingOptions) -> dict
     fixed = {schema.name: schema.json_schema() for schema in (OUTCOME_REPORT, APPROVAL_REQUEST)}
     return {
         **_score_requests(deployments.all_served()),
+        "FeaturesRequest": features_request(options.feature_borrowers).json_schema(),
         "ScoreListRequest": _list_of_applications(options.batch_rows),
         "BatchRequest": {"oneOf": [_list_of_applications(options.queued_batch_rows), TABLE_SCHEMA.json_schema()]},
         **fixed,

@@ -59,6 +59,9 @@ class ServingOptions:
     """
 
     batch_rows: Annotated[int, Meta(ge=1, le=10_000), Variable("Most applications in one inline batch.")] = 500
+    feature_borrowers: Annotated[
+        int, Meta(ge=1, le=10_000), Variable("Most borrowers in one request to `/v1/features`.")
+    ] = 500
     body_bytes: Annotated[int, Meta(ge=1, le=100_000_000), Variable("Largest request body.", unit="bytes")] = 4_000_000
     queued_batch_rows: Annotated[
         int, Meta(ge=1, le=1_000_000), Variable("Most rows of a file or table sent to `/v1/batches`.")

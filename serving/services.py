@@ -11,6 +11,7 @@ from serving.decisions.reader import DecisionReader
 from serving.deployed.approvals import ApprovalService
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.deployed.served_model import load_served_model
+from serving.features.lookup import FeatureService
 from serving.health.observation import Observation
 from serving.health.readiness import ReadinessCheck
 from serving.options import ServingOptions
@@ -33,6 +34,7 @@ class Services:
     deployments: DeploymentWatch
     scoring: ScoringService
     shadows: ShadowScorer
+    features: FeatureService
     outcomes: OutcomeService
     approvals: ApprovalService
     batches: BatchService
@@ -87,6 +89,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             options=options,
         ),
         shadows=shadows,
+        features=FeatureService(deployments=deployments, store=store, metrics=metrics, options=options),
         batches=BatchService(settings, deployments=deployments, options=options),
         outcomes=OutcomeService(deployments=deployments, outbox=outbox, decisions=decisions),
         decisions=decisions,

@@ -55,7 +55,7 @@ def furnish(settings: Settings, *, family: str = "xgboost") -> ServingHome:
     """Publish version 1, fill the online store, create a key."""
     publish_model(settings, family=family)
     fill_online_store(settings)
-    scopes = ["score", "batch", "decisions", "outcomes", "metrics", "approve"]
+    scopes = ["score", "batch", "features", "decisions", "outcomes", "metrics", "approve"]
     return ServingHome(settings, KeyStore(settings.keys).create("tests", scopes, rate_limit=MOST_REQUESTS))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
+from orchestration.lineage.run_log import CONFIG, is_wanted
 from warehouse.files.drafts import is_alive
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
@@ -25,6 +26,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
     config = yaml.safe_load(Path(__file__).parents[1].joinpath("dagster.yaml").read_text())
     for key in _STORAGE_KEYS:
         config.pop(key, None)
+    if is_wanted():
+        config["python_logs"] = CONFIG
     text = yaml.safe_dump(config, sort_keys=False)
     path = directory / "dagster.yaml"
     if not path.exists() or path.read_text() != text:

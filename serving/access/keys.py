@@ -30,6 +30,7 @@ log = logging.getLogger("loanlake.serving")
 SCOPES = {
     "score": "score applications",
     "batch": "have files and lake tables scored",
+    "features": "read what is known of borrowers: their features and history",
     "decisions": "read decisions already made, with what the applicant sent",
     "outcomes": "report how applications ended",
     "approve": "approve a model for promotion",

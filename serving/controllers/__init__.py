@@ -3,6 +3,7 @@
 __all__ = [
     "batches",
     "decisions",
+    "features",
     "health",
     "models",
     "openapi",

@@ -63,6 +63,43 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "probability_low": 0.2644,
         "probability_high": 0.2817,
     },
+    "FeatureList": {
+        "lender": "simulated",
+        "model": {"name": "default_risk_simulated", "version": 7, "feature_version": "v2"},
+        "decided_at": "2026-01-31T09:30:00.123456Z",
+        "n_known": 1,
+        "n_without_history": 1,
+        "n_refused": 1,
+        "results": [
+            {
+                "index": 0,
+                "borrower_id": "borrower-42",
+                "history": "fresh",
+                "as_of": "2026-01-31T00:00:00Z",
+                "lake_snapshot": 118,
+                "feature_version": "v2",
+                "features": {"n_statements_6m": 6, "late_share_6m": 0.16666666666666666},
+                "inputs": {"n_statements_6m": 6, "n_late_statements_6m": 1},
+            },
+            {"index": 1, "borrower_id": "borrower-43", "history": "unknown"},
+            {
+                "index": 2,
+                "problem": {
+                    "type": "urn:loanlake:problem:invalid-request",
+                    "title": "Invalid request",
+                    "status": 400,
+                    "detail": "1 of the item's fields break their rules: borrower_id",
+                    "errors": [
+                        {
+                            "field": "borrower_id",
+                            "rule": "must be a text of 1 to 100 characters without control characters",
+                            "found": 42,
+                        }
+                    ],
+                },
+            },
+        ],
+    },
 }
 LIST_DECISIONS, READ_DECISION, REPORT_OUTCOME = "listDecisions", "getDecision", "reportOutcome"
 Cursor = Annotated[
@@ -179,6 +216,7 @@ def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> Op
         ),
         tags=[
             Tag(name="Scores", description="Score applications"),
+            Tag(name="Features", description="Read what is known of borrowers"),
             Tag(name="Batches", description="Score a file or a lake table in the background"),
             Tag(name="Decisions", description="Read logged decisions"),
             Tag(name="Outcomes", description="Report how applications ended"),

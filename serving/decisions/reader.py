@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from ml.decisions.problems import Violation
+from ml.decisions.problems import Violation, shown
 from serving.access.caller import Caller
 from serving.access.guards import require_reach
-from serving.http.body_schema import shown
 from serving.http.problems import InvalidRequest, Unavailable, UnknownApplication, UnknownDecision, unknown_cursor
 from serving.scoring.outbox import Outbox
 from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, Place, search_decisions

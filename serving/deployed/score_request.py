@@ -68,7 +68,7 @@ def since_1900(day: date) -> date:
     return day
 
 
-_DECIDED_AT = Field(
+DECIDED_AT = Field(
     name="decided_at",
     type=Time,
     rule=TIME_RULE,
@@ -80,7 +80,7 @@ _DECIDED_AT = Field(
 
 
 #: Fields of every score request.
-ALWAYS = frozenset({APPLICATION_ID.name, _BORROWER_ID.name, _DECIDED_AT.name})
+ALWAYS = frozenset({APPLICATION_ID.name, _BORROWER_ID.name, DECIDED_AT.name})
 
 
 def _past_day(day: date) -> date:
@@ -99,7 +99,7 @@ def score_request_schema(contract: FeatureContract, *, required: Collection[str]
 
     ``required``: fields that the lender's file also requires. Raises ContractError if one is unknown.
     """
-    fields = (APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))
+    fields = (APPLICATION_ID, _BORROWER_ID, DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))
     unknown = sorted(set(required) - {field.name for field in fields})
     if unknown:
         raise ContractError(

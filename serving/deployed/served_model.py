@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ml.bundle.scorer import Scorer
+from ml.decisions.borrower_features import BorrowerReader
 from ml.decisions.online_inputs import Keys, OnlineInputs
 from ml.judging.metrics import SplitKind, measured_split
 from ml.registry.deployment import Deployment, Mode
@@ -67,6 +68,11 @@ class ServedModel:
             for place, name in enumerate(self.contract.feature_names)
             if name in of_request and missing.get(name, 1.0) < _SELDOM_MISSING
         )
+
+    @cached_property
+    def borrowers(self) -> BorrowerReader:
+        """Reads borrowers' features without an application."""
+        return BorrowerReader(self.deployment.source, self.contract)
 
     @cached_property
     def version(self) -> ModelVersion:
@@ -227,7 +233,7 @@ def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel
         request_schema=score_request_schema(scorer.contract, required=read_lender(deployment.source).request.required),
         online_inputs=OnlineInputs(deployment.source, scorer.contract),
     )
-    _ = model.usually_known  # read from the bundle now, not by the first request
+    _ = model.usually_known, model.borrowers  # worked out now, not by the first request
     return model
 
 

@@ -5,8 +5,6 @@ the same types, so both always agree.
 """
 
 import difflib
-import json
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,12 +12,10 @@ from typing import Any, get_args
 
 import msgspec
 
-from ml.decisions.problems import Violation, broken_rules
+from ml.decisions.problems import SHOWN_CHARACTERS, Violation, broken_rules, json_type, shown
 from serving.http.problems import InvalidRequest
 from warehouse.errors import FormatError
 
-_SHOWN_CHARACTERS = 100
-_SHOWN_MEMBERS = 20
 #: Unknown fields listed one by one, each with the nearest name: without a limit, a body of 3.6 MB of them blocked all
 #: other requests for 25 s.
 _MOST_UNKNOWN = 20
@@ -126,7 +122,7 @@ class BodySchema:
 
     def _refusal(self, body: Any, *, suggests: bool) -> InvalidRequest:
         if not isinstance(body, dict):
-            return InvalidRequest(f"The body must be a JSON object: found {_json_type(body)}")
+            return InvalidRequest(f"The body must be a JSON object: found {json_type(body)}")
         violations = []
         for field in self.fields.values():
             if field.name not in body:
@@ -191,7 +187,7 @@ def not_a_field(name: str, fields: Collection[str], *, of: str) -> Violation:
 
 def _suggestion(name: str, fields: Collection[str]) -> str:
     """The field that an unknown name may mean."""
-    nearest = difflib.get_close_matches(name[:_SHOWN_CHARACTERS], list(fields), n=1)
+    nearest = difflib.get_close_matches(name[:SHOWN_CHARACTERS], list(fields), n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
@@ -211,39 +207,3 @@ def naive_utc(time: datetime | None) -> datetime | None:
         return time.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:  # an hour of the year 1 or 9999; any bound refuses both readings
         return time.replace(tzinfo=None)
-
-
-def shown(value: Any) -> Any:
-    """The value as sent, for JSON: objects, times, infinities and long values become a short text."""
-    if isinstance(value, str):
-        return value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int) and abs(value) < 2**53:
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, list | dict) and len(value) > _SHOWN_MEMBERS:
-        return f"{_json_type(value)} of {len(value)}"
-    return shown(_digits(value) if isinstance(value, int) else _text_of(value))
-
-
-def _text_of(value: Any) -> str:
-    if isinstance(value, date):  # as read from CSV
-        return value.isoformat()
-    if not isinstance(value, dict | list | float):
-        return str(value)
-    try:
-        return json.dumps(value)
-    except RecursionError:  # nested as deeply as could just be decoded
-        return _json_type(value)
-
-
-def _digits(value: int) -> str:
-    # str() of a huge integer is refused beyond 4,300 digits, and slow before
-    return str(value) if value.bit_length() < 512 else f"an integer of {value.bit_length()} bits"
-
-
-def _json_type(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")

@@ -63,6 +63,41 @@ class ScoreList(msgspec.Struct, frozen=True):
     results: tuple[ScoreListRow, ...]
 
 
+class BorrowerRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One borrower of a list: values, or why there are none.
+
+    ``history``: ``fresh``, or ``stale`` and used all the same; without values ``unknown`` (no such borrower),
+    ``left_out`` (too old for this server) or ``not_needed`` (the model reads no history). ``as_of``: everything known
+    before that time counts. ``lake_snapshot``: the snapshot of the lake that has the same values. ``features``: those
+    that need no application. ``inputs``: the history columns that they and other features are made of, as stored.
+    """
+
+    index: int
+    borrower_id: str | msgspec.UnsetType = msgspec.UNSET
+    history: HistoryWord | msgspec.UnsetType = msgspec.UNSET
+    as_of: datetime | msgspec.UnsetType = msgspec.UNSET
+    lake_snapshot: int | msgspec.UnsetType = msgspec.UNSET
+    feature_version: str | msgspec.UnsetType = msgspec.UNSET
+    features: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    inputs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    problem: ProblemDocument | msgspec.UnsetType = msgspec.UNSET
+
+
+class FeatureList(msgspec.Struct, frozen=True):
+    """Borrowers in the order in which they were sent; no decision is made.
+
+    ``model``: the champion, whose features these are. ``decided_at``: the time that ages count to.
+    """
+
+    lender: str
+    model: ModelVersion
+    decided_at: datetime
+    n_known: int
+    n_without_history: int
+    n_refused: int
+    results: tuple[BorrowerRow, ...]
+
+
 class DecisionSummary(msgspec.Struct, frozen=True):
     """The short form of a decision.
 

@@ -180,7 +180,7 @@ class ScoringService:
             look_up = await self._look_up(served, requests, channel)
             decision, answer = await self._answered(served, requests, look_up, decision_id, started)
         except InvalidRequest as problem:
-            self._metrics.count_violations(served.lender, problem, served.request_schema.fields)
+            self._metrics.count_violations(served.lender, problem.violations, served.request_schema.fields)
             raise
         return _Decided(decision, answer, _shadowed(served, requests, look_up, decision_id))
 

@@ -17,10 +17,10 @@ from prometheus_client import (
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from ml.decisions.problems import Violation
 from ml.registry.deployment import Deployment
-from serving.http.problems import InvalidRequest
 from serving.telemetry.workers import COUNTERS
-from warehouse.decision_log import Decision
+from warehouse.decision_log import Decision, HistoryWord
 
 # otherwise each counter has a second series for its start, but only with a single worker
 disable_created_metrics()
@@ -84,6 +84,11 @@ class Metrics:
         )
         self.history_refusals = self._counter(
             "loanlake_history_refusals", "Scores refused because history was stale or unavailable", ("lender", "reason")
+        )
+        self.borrower_features = self._counter(
+            "loanlake_borrower_features",
+            "Borrowers asked for at /v1/features, by what became of their history; refused: a problem in its place",
+            ("lender", "history"),
         )
         self._violations = self._counter(
             "loanlake_request_violations", "Broken rules by field of the contract", ("lender", "field")
@@ -158,6 +163,8 @@ class Metrics:
         """Start a lender's counters at 0: Prometheus sees no increase in a series that begins with 1."""
         for reason in ("stale", "unavailable"):
             self.history_refusals[lender, reason].inc(0)
+        for history in (*get_args(HistoryWord), "refused"):
+            self.borrower_features[lender, history].inc(0)
         for result in ("served", "refused"):
             self.swaps[lender, result].inc(0)
 
@@ -171,9 +178,9 @@ class Metrics:
         """Count an application that a version failed to score."""
         self._failures[deployment.source, deployment.model_name, deployment.model_version, role, reason].inc()
 
-    def count_violations(self, lender: str, problem: InvalidRequest, fields: Collection[str]) -> None:
+    def count_violations(self, lender: str, violations: Iterable[Violation], fields: Collection[str]) -> None:
         """Count each broken rule under its field; unknown names are counted together."""
-        for violation in problem.violations:
+        for violation in violations:
             self._violations[lender, violation.field if violation.field in fields else "unknown field"].inc()
 
     def count_request(self, method: str, route: str, status: int, seconds: float | None) -> None:

@@ -6,9 +6,12 @@ fault each and undo it. They run in the order they are written in.
 
 import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -33,7 +36,7 @@ from tests.bytes_of_home import open_to_others
 from warehouse.errors import GateRefusal
 from warehouse.figures.published import read_figures
 from warehouse.lake.connection import connect, writer
-from warehouse.settings import Settings
+from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
 
@@ -199,6 +202,50 @@ def test_pages_are_prepared_from_what_the_run_measured(home: Home) -> None:
     [[n_features]] = home.rows("select count(distinct feature) from monitoring.feature_drift")
     assert len(figures["drift-map"].rows) == n_features  # type: ignore[union-attr]  # a heat map
     assert {"scores-bins", "vintage-default-share", "roll-matrix", "herfindahl"} <= figures.keys()
+
+
+def test_the_analyses_of_the_dbt_project_return_rows(
+    home: Home, tmp_path: Path, start_from_parse: Callable[[Path], None]
+) -> None:
+    start_from_parse(tmp_path)
+    variables = "{least_decisions: 20}"
+    dbt = [Path(sys.executable).with_name("dbt"), "compile", "--target", "prod", "--select", "path:analyses"]
+    done = subprocess.run(
+        [*dbt, "--vars", variables],
+        cwd=DBT_PROJECT_DIR,
+        env=os.environ | {"DBT_TARGET_PATH": str(tmp_path), "DBT_LOG_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+    found = {path.stem: home.rows(path.read_text()) for path in tmp_path.glob("compiled/loanlake/analyses/*.sql")}
+
+    assert set(found) == {path.stem for path in (DBT_PROJECT_DIR / "analyses").glob("*.sql")}
+    assert [name for name, rows in found.items() if not rows] == []
+    assert {row[2] for row in found["feature_to_statements"]} == {row[3] for row in found["feature_to_statements"]}
+    shared = [row for row in found["feature_versions_compared"] if not row[2]]
+    assert {row[5] for row in shared} == {0}
+
+
+def test_the_worked_notebook_runs_and_writes_nothing(home: Home) -> None:
+    before = home.rows("from lake.current_snapshot()")
+
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "docs" / "examples" / "look_into_the_lake.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "features in both versions, 4000 applications: 0 values differ" in done.stdout
+    counted = re.findall(r"logged (\w+), counted again (\w+)", done.stdout)
+    assert counted
+    assert all((0 if logged == "None" else int(logged)) == int(again) for logged, again in counted)
+    assert "by year of the decision:" in done.stdout
+    assert home.rows("from lake.current_snapshot()") == before
 
 
 def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> None:

@@ -25,6 +25,7 @@ from ml.batches.rows import request_fields
 from ml.batches.runs import run_batch
 from ml.bundle.bundle import load_bundle, write_bundle
 from ml.commands import lineage
+from ml.decisions.borrower_features import features
 from ml.decisions.lineage import trace_decision
 from ml.judging.evaluation import evaluate
 from ml.registry.deployment import read_deployment
@@ -287,6 +288,36 @@ def test_an_online_decision_names_its_caller_and_its_history(settings: Settings)
     assert "restated-statements.parquet" in files  # what its history stood on, and what that restated
 
 
+def test_features_read_online_are_what_duckdb_computes_from_the_lake(settings: Settings) -> None:
+    """Of every borrower, to the bit: the version's own SQL over the rows that the online store was filled from."""
+    snapshot, at = refresh(settings).snapshot, datetime(2026, 5, 17, 9, 30)
+    contract = load_bundle(settings.bundles / MODEL_NAME / "1").contract
+    null = "cast(null as {}) as {}"
+    columns = [
+        f"timestamp '{at}' as decided_at"
+        if column.name == "decided_at"
+        else null.format(column.data_type, column.name)
+        if column.origin in ("request", "cohort")
+        else column.name
+        for column in contract.inputs
+        if column.name != "application_id"
+    ]
+    inputs = f"select {', '.join(columns)}, null as application_id from features.ftr_online_borrowers"
+    sql = contract.sql.replace('"lake"."features"."ftr_application_inputs"', f"({inputs})")
+    ids = [
+        borrower for (borrower,) in _rows(settings, "select borrower_id from features.ftr_online_borrowers order by 1")
+    ]
+
+    found = features(ids, decided_at=at, settings=settings)
+
+    assert {(row.lake_snapshot, row.feature_version) for row in found} == {(snapshot, contract.version)}
+    names = list(found[0].features or ())
+    assert len(names) > 20
+    assert "months_since_prior_application" in names  # it also needs the time
+    expected = _rows(settings, f"select borrower_id, {', '.join(names)} from ({sql}) order by 1")
+    assert [(row.borrower_id, *(row.features or {}).values()) for row in found] == expected
+
+
 def test_json_says_what_the_text_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ((decision_id,),) = _rows(settings, "select min(decision_id) from serving.predictions")
 
@@ -503,6 +534,7 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
     ids = [borrower, *applications, *made_up]
     file = _leave_traces(settings, tmp_path, borrower, applications)
     named = files_that_name(settings, ids)
+    assert features([borrower], settings=settings)[0].features is not None
     assert (
         len({path.split("/")[0] for path in named} & {"lake", "landing", "serving", "online", "logs", "dagster", "dev"})
         == 7
@@ -521,6 +553,8 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
     assert f"{MODEL_NAME} version 1 learnt from them" in result.output
     assert "the dev lake of ada is dropped" in result.output
     assert files_that_name(settings, ids) == []
+    [erased] = features([borrower], settings=settings)
+    assert (erased.history, erased.features, erased.inputs) == ("unknown", None, None)
     assert _rows(settings, "select count(*) from core.int_statements") == others
     ((n, counts),) = _rows(
         settings, "select count(*), max(counts) from serving.person_requests where treatment = 'delete'"

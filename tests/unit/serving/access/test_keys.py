@@ -258,5 +258,7 @@ def test_a_limit_out_of_range_is_refused(store: KeyStore, limit: int) -> None:
 
 @pytest.mark.parametrize("scopes", [[], ["scores"], ["score", "root"]])
 def test_a_scope_that_does_not_exist_is_refused(store: KeyStore, scopes: list[str]) -> None:
-    with pytest.raises(SettingError, match="one of score, batch, decisions, outcomes, approve, metrics, admin"):
+    with pytest.raises(
+        SettingError, match="one of score, batch, features, decisions, outcomes, approve, metrics, admin"
+    ):
         store.create("x", scopes)

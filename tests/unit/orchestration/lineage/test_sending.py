@@ -1,0 +1,185 @@
+"""OpenLineage events of a real Dagster run, as a receiver on this machine gets them; and a receiver that is down."""
+
+import gzip
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from orchestration.lineage import graph, sending
+from orchestration.lineage.sending import Sender, lake_namespace
+from orchestration.running.instance import prepare_dagster_home
+from warehouse.lake.connection import writer
+from warehouse.settings import Settings
+
+
+@pytest.fixture
+def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """What a receiver gets, whose URL is set; the process's sender is a new one."""
+    found: list[dict[str, Any]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.append(json.loads(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OPENLINEAGE_URL", f"http://127.0.0.1:{server.server_port}")
+        sending.sender.cache_clear()
+        yield found
+        sending.sender.cache_clear()
+        server.shutdown()
+
+
+@dg.asset(key=["raw", "loans"])
+def loans() -> None: ...
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(["core", "int_loans"], deps=[["raw", "loans"]]),
+        dg.AssetSpec(["model", "candidate"], deps=[["core", "int_loans"]]),
+    ]
+)
+def build() -> Iterator[dg.MaterializeResult[None]]:
+    yield dg.MaterializeResult(asset_key=["core", "int_loans"], metadata={"dagster/row_count": 3})
+    yield dg.MaterializeResult(asset_key=["model", "candidate"])
+
+
+@dg.asset(deps=[["model", "candidate"]])
+def broken() -> None:
+    raise ValueError("Jane Doe earns 48,000")
+
+
+def run(home: Settings, monkeypatch: pytest.MonkeyPatch) -> dg.ExecuteInProcessResult:
+    monkeypatch.setenv("DAGSTER_HOME", str(prepare_dagster_home(home)))
+    with writer("test", home) as con:
+        con.execute("create schema if not exists core; create table core.int_loans (loan_id varchar, amount double)")
+    definitions = dg.Definitions(assets=[loans, build, broken], jobs=[dg.define_asset_job("nightly")])
+    monkeypatch.setattr(graph, "_remembered", graph.StepGraph.of(definitions))
+    with dg.DagsterInstance.get() as instance:
+        return definitions.resolve_job_def("nightly").execute_in_process(instance=instance, raise_on_error=False)
+
+
+def test_each_step_and_table_has_a_start_and_an_end(
+    home: Settings, received: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run(home, monkeypatch)
+
+    told = [(event["job"]["name"], event["eventType"]) for event in received]
+    assert told == [
+        ("nightly", "START"),
+        ("nightly.raw__loans", "START"),
+        ("nightly.raw__loans", "COMPLETE"),
+        ("nightly.build", "START"),
+        ("nightly.build.core.int_loans", "START"),
+        ("nightly.build.core.int_loans", "COMPLETE"),
+        ("nightly.build.model.candidate", "START"),
+        ("nightly.build.model.candidate", "COMPLETE"),
+        ("nightly.build", "COMPLETE"),
+        ("nightly.broken", "START"),
+        ("nightly.broken", "FAIL"),
+        ("nightly", "FAIL"),
+    ]
+    assert received[0]["run"]["runId"] == result.run_id
+    by_name = dict(zip(map(tuple, told), received, strict=True))
+    table = by_name["nightly.build.core.int_loans", "COMPLETE"]
+    [output] = table["outputs"]
+    assert (output["namespace"], output["name"]) == (lake_namespace(home), "lake.core.int_loans")
+    assert [(each["name"], each["type"]) for each in output["facets"]["schema"]["fields"]] == [
+        ("loan_id", "VARCHAR"),
+        ("amount", "DOUBLE"),
+    ]
+    assert output["outputFacets"]["outputStatistics"]["rowCount"] == 3
+    assert [each["name"] for each in table["inputs"]] == ["raw.loans"]
+    assert table["run"]["facets"]["parent"]["job"]["name"] == "nightly.build"
+    [model] = by_name["nightly.build.model.candidate", "COMPLETE"]["inputs"]
+    assert model["name"] == "lake.core.int_loans"
+
+
+def test_events_are_valid_and_quote_no_error_message(
+    home: Settings, received: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The required members of OpenLineage's RunEvent, of every run, job, dataset and facet."""
+    run(home, monkeypatch)
+
+    assert received
+    for event in received:
+        assert datetime.fromisoformat(event["eventTime"]).tzinfo is not None
+        assert uuid.UUID(event["run"]["runId"])
+        assert event["producer"].startswith("https://")
+        assert event["schemaURL"].startswith("https://openlineage.io/spec/2-0-")
+        datasets = [*event["inputs"], *event["outputs"]]
+        assert all(each["namespace"] and each["name"] for each in (event["job"], *datasets))
+        facets = [facet for each in (event["run"], *datasets) for facet in each["facets"].values()]
+        assert all(facet["_producer"] and facet["_schemaURL"].startswith("https://openlineage.io/") for facet in facets)
+    assert "Jane Doe" not in json.dumps(received)
+    failed = [event for event in received if event["job"]["name"] == "nightly.broken" and event["eventType"] == "FAIL"]
+    assert failed[0]["run"]["facets"]["errorMessage"]["message"] == "ValueError: see the run in Dagster"
+
+
+def test_without_a_url_nothing_is_sent_nor_a_sender_made(
+    home: Settings, received: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENLINEAGE_URL")
+
+    run(home, monkeypatch)
+
+    assert received == []
+    assert sending.sender.cache_info().currsize == 0
+
+
+class _Ended:
+    event_type_value = "PIPELINE_SUCCESS"
+
+
+class _Began:
+    event_type_value = "STEP_START"
+
+
+def test_a_receiver_that_is_down_costs_no_time_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    def refused(_: object) -> None:
+        raise ConnectionError("connection refused")
+
+    sender = Sender(lambda *told: [told], refused)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(9):
+            sender.tell("r", _Began(), time.time())
+        sender.tell("r", _Ended(), time.time())
+
+    [warning] = caplog.records
+    assert warning.getMessage().startswith("run r: 10 OpenLineage events were not delivered to ")
+    assert warning.getMessage().endswith(", 0 were: ConnectionError: connection refused")
+
+
+def test_a_receiver_that_hangs_is_left_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    answered = threading.Event()
+    sender = Sender(lambda *told: [told], lambda _: answered.wait(60), seconds_at_the_end=0.1)
+
+    with caplog.at_level(logging.WARNING):
+        sender.tell("r", _Began(), time.time())
+        sender.tell("r", _Ended(), time.time())
+
+    answered.set()
+    assert "2 OpenLineage events were not delivered" in caplog.text
+
+
+def test_the_servers_password_is_in_no_name(home: Settings) -> None:
+    team = replace(home, catalog="host=db.bank port=5433 dbname=lake user=u password=hunter2")
+
+    assert lake_namespace(team) == "ducklake://db.bank:5433/lake"
