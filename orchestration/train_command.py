@@ -162,12 +162,12 @@ def refusal_lines(source: str, found: "Trained") -> list[str]:
 
 
 def outcome_lines(source: str, found: "Trained", outcome: "Outcome") -> list[str]:
-    """What the rule of publication did, and the commands for what it left to a person."""
+    """What the rule of publication did, and the command for a trial of what it left to a person."""
     from ml.judging.publication import RULE
-    from orchestration.defs.training.next_steps import after_passing
+    from orchestration.defs.training.next_steps import compare_first
 
     lines = [f"outcome  {outcome.text}"]
     if outcome.word == "unchanged":
         return [*lines, "  it is served, or was before: no run puts it back in service by itself"]
     lines.append(f"  rule: {RULE}")
-    return [*lines, f"  {after_passing(source, found.registration)}"] if outcome.word == "waiting" else lines
+    return [*lines, f"  or: {compare_first(source, found.registration)}"] if outcome.word == "waiting" else lines

@@ -23,11 +23,14 @@ def after_refusal(source: str, registration: dict[str, Any], judgement: Judgemen
 
 def after_passing(source: str, registration: dict[str, Any]) -> str:
     """The ways to serve a version that is not served."""
-    version = registration["model_version"]
-    return (
-        f"next: {_command('model promote', version, source)} serves it, "
-        f"{_command('challenge start', version, source, '--shadow')} compares it with the champion first"
-    )
+    promote = _command("model promote", registration["model_version"], source)
+    return f"next: {promote} serves it, {compare_first(source, registration)}"
+
+
+def compare_first(source: str, registration: dict[str, Any]) -> str:
+    """The way to try a version before it answers anyone."""
+    command = _command("challenge start", registration["model_version"], source, "--shadow")
+    return f"{command} compares it with the champion first"
 
 
 def _override(source: str, version: int, judgement: Judgement) -> str:

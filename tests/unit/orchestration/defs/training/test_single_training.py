@@ -108,7 +108,7 @@ def test_a_candidate_is_trained_once_and_beside_the_main_job(accepted: Settings)
     assert "gates    1 of 1 passed" in text
     assert "outcome  w" in text
     assert RULE in text
-    assert "`loanlake model promote 2 --lender simulated --reason …` serves it" in text
+    assert "or: `loanlake challenge start 2 --shadow --lender simulated --reason …` compares it" in text
 
 
 def test_a_lender_without_a_training_set_is_told_how_to_get_one(home: Settings) -> None:
