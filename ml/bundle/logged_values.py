@@ -88,7 +88,8 @@ def same_bits_by_row(offline: Sequence[object], online: Sequence[object]) -> NDA
         if set(types) <= {float, type(None)}:
             # none becomes NaN, which hides nothing: none is beside none
             first, second = (np.array(values, dtype=np.float64) for values in (offline, online))
-            return (first.view(np.int64) == second.view(np.int64)) | (np.isnan(first) & np.isnan(second))
+            same = first.view(np.int64) == second.view(np.int64)
+            return np.asarray(same | (np.isnan(first) & np.isnan(second)), dtype=np.bool_)
     return np.fromiter(map(same_bits, offline, online), dtype=np.bool_, count=len(types))
 
 

@@ -138,7 +138,7 @@ def _run_evidently(
 
     columns: dict[str, Any] = {}
 
-    class Drift(DataDriftPreset):
+    class Drift(DataDriftPreset):  # type: ignore[misc]  # Evidently has no types
         """The preset without its metric of each column, whose plots the page does not show, and the table draws again.
 
         Of 63 columns they took half of Evidently's time. Their figures are those of the table.
