@@ -143,9 +143,9 @@ class _Home:
 
 
 def lake_namespace(settings: Settings) -> str:
-    """Where the lake is, by OpenLineage's naming: the catalog's file, or its server without user and password."""
+    """Where the lake is, by OpenLineage's naming: its home, or the catalog's server without user and password."""
     if settings.catalog is None:
-        return f"ducklake://{settings.lake_catalog}"
+        return f"ducklake://{settings.home}"
     words = dict(word.split("=", 1) for word in settings.catalog.split() if "=" in word)
     server = f"{words.get('host', 'localhost')}:{words.get('port', '5432')}"
     return f"ducklake://{server}/{words.get('dbname', 'postgres')}"
@@ -153,7 +153,7 @@ def lake_namespace(settings: Settings) -> str:
 
 def home_namespace(settings: Settings) -> str:
     """The namespace of assets that are not tables: models, deployments, the online store."""
-    return f"file://{settings.home}"
+    return settings.home.as_uri()
 
 
 def columns_of(settings: Settings, name: str) -> Sequence[tuple[str, str, str | None]] | None:

@@ -8,7 +8,7 @@ import duckdb
 from orchestration.lib import layers, pages
 from orchestration.lib.retries import lake_awaited
 from warehouse.alerts.alert import Alert, end_acknowledgements, read_alerts
-from warehouse.alerts.routes import AlertOptions, read_routes
+from warehouse.alerts.routes import AlertOptions, Route, read_routes
 from warehouse.alerts.sending import Sent, send_due
 from warehouse.alerts.texts import counts_line, headline
 from warehouse.errors import SettingError
@@ -28,7 +28,10 @@ def alert_notifications(context: dg.AssetExecutionContext) -> dg.MaterializeResu
 
     Routes that cannot be read, or a missing Apprise, are reported and stop nothing: no message undoes what the run did.
     """
-    settings, sent, routes, unsent = Settings.from_environment(), [], (), ""
+    settings = Settings.from_environment()
+    sent: list[Sent] = []
+    routes: tuple[Route, ...] = ()
+    unsent = ""
     with lake_awaited(context):
         end_acknowledgements(settings)
         try:
