@@ -59,9 +59,9 @@ def ack(*, alert_id: str, by: str, reason: str) -> None:
 @alerts.command()
 @click.option("--dead", "with_dead", is_flag=True, help="Also messages that were given up.")
 def send(*, with_dead: bool) -> None:
-    """Send what is due to the routes now.
+    """Send what is due to the routes now, and what failed without waiting for its next try.
 
-    Dagster's sensor alerts_to_send does so every minute. Routes are declared in alert_routes.yml of the home
+    Dagster's sensor alerts_to_send sends what is due every minute. Routes are declared in alert_routes.yml of the home
     (docs/alerts.md). Exit code 1: a message was not delivered.
     """
     from warehouse.alerts.routes import AlertOptions, read_routes
@@ -71,7 +71,7 @@ def send(*, with_dead: bool) -> None:
     if not read_routes(settings, AlertOptions.from_environment()):
         click.echo(f"no route is declared: write {settings.alert_routes} (docs/alerts.md)")
         return
-    sent = send_due(settings, with_dead=with_dead)
+    sent = send_due(settings, without_rest=True, with_dead=with_dead)
     for each in sent:
         said = f"not delivered: {each.problem}" if each.problem else "delivered"
         click.echo(f"{each.route}: {each.title}: {said}{'; it is not tried again' if each.is_dead else ''}")

@@ -66,14 +66,16 @@ def outlook(settings: Settings, *, now: datetime | None = None, with_dead: bool 
     return Outlook(found, dead, len(routes), alerts)
 
 
-def send_due(settings: Settings, *, now: datetime | None = None, with_dead: bool = False) -> list[Sent]:
+def send_due(
+    settings: Settings, *, now: datetime | None = None, without_rest: bool = False, with_dead: bool = False
+) -> list[Sent]:
     """Send every message that is due, one for each route and lender. A failure is recorded, never raised.
 
-    ``with_dead``: also what was given up before.
+    ``without_rest``: also what failed, before its rest is over. ``with_dead``: also what was given up before.
     """
     options = AlertOptions.from_environment()
     routes = {route.name: route for route in read_routes(settings, options)}
-    found = outlook(settings, now=now, with_dead=with_dead)
+    found = outlook(settings, now=datetime.max if without_rest else now, with_dead=with_dead)
     alerts = {alert.alert_id: alert for alert in found.alerts}
     sent = []
     for name, source, attempts in messages(found.due):

@@ -110,6 +110,17 @@ def test_a_receiver_that_was_down_gets_the_message_when_it_is_up(home: Settings,
     assert recorded(home) == [("opened", 1, "failed"), ("opened", 2, "failed"), ("opened", 3, "delivered")]
 
 
+def test_a_person_sends_what_failed_without_waiting_for_its_next_try(home: Settings, receiver: Receiver) -> None:
+    send_due(home, now=NOW)
+    with receiver.running():
+        sent = send_due(home, now=NOW + timedelta(seconds=1), without_rest=True)
+        again = send_due(home, now=NOW + timedelta(seconds=2), without_rest=True)
+
+    assert [each.problem for each in sent] == [""]
+    assert again == []
+    assert len(receiver.received) == 1
+
+
 def test_a_process_killed_between_message_and_record_sends_it_again(
     home: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
