@@ -1,9 +1,14 @@
 """``loanlake alerts``: list, acknowledge and send alerts."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from warehouse.cli import options
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @click.group(invoke_without_command=True)
@@ -38,7 +43,21 @@ def alerts(ctx: click.Context, lender: str | None, with_resolved: bool) -> None:
         except duckdb.CatalogException:
             click.echo("nothing was measured yet: `loanlake run` does")
             return
+        if lender is not None and not any(each.source == lender for each in found):
+            require_lender(con, lender, settings)
     click.echo("\n".join([*long_lines(found), *unsent_lines(settings)]))
+
+
+def require_lender(con: "duckdb.DuckDBPyConnection", lender: str, settings: Settings) -> None:
+    """Raise NotFoundError for a lender without files, models or alerts, such as a misspelt name."""
+    from warehouse.errors import NotFoundError
+
+    rows = con.execute(
+        "select source from raw.files union select source from monitoring.alert_states where source is not null"
+    ).fetchall()
+    known = sorted({*settings.recorded_lenders(), *(str(source) for (source,) in rows)})
+    if lender not in known:
+        raise NotFoundError(f"no lender of this home has the name {lender!r}: it has {', '.join(known) or 'none'}")
 
 
 @alerts.command()

@@ -93,7 +93,7 @@ class AlertsPage:
             return OpenAlerts(problem=f"Alerts cannot be counted: {without_paths(str(error), self._settings.home)}")
         counted = next((each for each in found.figures if each.name == "loan_alerts"), None) if found else None
         if found is None or counted is None or not counted.series:
-            return OpenAlerts(problem="No alert was looked for yet: loanlake run does at its end.")
+            return OpenAlerts(problem="No alert was looked for yet: `loanlake run` does at its end.")
         groups: dict[tuple[str, str], OpenGroup] = {}
         for series in counted.series:
             named = dict(zip(counted.labels, series.labels, strict=True))

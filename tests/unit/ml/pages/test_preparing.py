@@ -10,8 +10,9 @@ import pytest
 from ml.figures.shapes import Folded, Heat, Line, Lines, Missing, Table
 from ml.pages import preparing
 from ml.pages.document import Document, PageName, read_kept
-from ml.pages.features import FEATURES, FeatureMonth, FeatureMonths, feature_section
+from ml.pages.features import FEATURES, FeatureMonth, FeatureMonths, feature_section, read_features
 from ml.pages.preparing import prepare_pages, read_pages
+from ml.pages.reading import Tables
 from ml.registry.deployment import Challenger, read_deployment
 from tests.model_factory import SOURCE, publish_model
 from tests.prepared_tables import SCRIPT, fill_tables
@@ -158,6 +159,14 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(home: Settings, 
     missing = [figure for figure in _figures(document) if isinstance(figure, Missing)]
     assert missing
     assert all(figure.what.endswith(".") and figure.command.startswith("loanlake ") for figure in missing)
+
+
+def test_a_table_of_another_version_is_named(home: Settings) -> None:
+    publish_model(home)
+    with writer("tests", home) as con:
+        con.execute("alter table monitoring.feature_drift drop column ks_limit")
+        with pytest.raises(MonitoringError, match=r"ks_limit.*load the files into a new home"):
+            read_features(Tables(con, SOURCE), {"model_name": "m", "model_version": 1})
 
 
 def test_a_damaged_page_is_named(home: Settings) -> None:
