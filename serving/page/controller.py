@@ -16,7 +16,7 @@ from serving.http.problems import NotPermitted, Problem, UnknownDecision
 from serving.http.public_text import without_paths
 from serving.page.alerts import AlertsPage
 from serving.page.figures import FigurePages
-from serving.page.frame import PageLinks, frame_of, lender_notice, notice, page, unknown_parameters
+from serving.page.frame import PageLinks, frame_of, lender_notice, no_access, notice, page, unknown_parameters
 from serving.page.overview import OverviewPage
 from serving.page.rendering import STATIC, static_file
 from serving.scoring.decide import logged_decision
@@ -68,8 +68,7 @@ class PageController(Controller):
         """Alerts with their state, meaning and remedy. A message may name an application."""
         frame = frame_of(caller(request), links)
         if not frame.may_read:
-            detail = "To see alerts, sign in with a key that has the scope decisions."
-            return await notice(frame, 403, "This key has no access to alerts", detail)
+            return await no_access(frame, "alerts")
         who, lender = caller(request), request.query_params.get("lender")
         refused = await unknown_parameters(frame, request, ("lender",))
         found = await alerts_page.alerts(who, lender)
@@ -90,8 +89,7 @@ class PageController(Controller):
         asked = request.query_params.get("id", "").strip()
         frame = frame_of(caller(request), links, asked=asked)
         if not frame.may_read:
-            detail = "To see decisions, sign in with a key that has the scope decisions."
-            return await notice(frame, 403, "This key has no access to decisions", detail)
+            return await no_access(frame, "decisions")
         refused = await unknown_parameters(frame, request, ("id",))
         if refused is not None or not asked:
             return refused or Redirect("/")

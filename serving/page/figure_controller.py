@@ -9,7 +9,7 @@ from ml.pages.document import PageName
 from serving.access.guards import ANY, SCOPE, caller
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.page.figures import FigurePages
-from serving.page.frame import Frame, PageLinks, frame_of, lender_notice, notice, page, unknown_parameters
+from serving.page.frame import Frame, PageLinks, frame_of, lender_notice, no_access, notice, page, unknown_parameters
 
 
 class FigureController(Controller):
@@ -63,12 +63,7 @@ async def _shown(
     who, asked = caller(request), request.query_params
     frame: Frame = frame_of(who, links)
     if not frame.may_read:
-        return await notice(
-            frame,
-            403,
-            "This key has no access to this page",
-            "To see it, sign in with a key that has the scope decisions.",
-        )
+        return await no_access(frame, "this page")
     known = ("lender", *(("feature", "month") if name == "monitoring" else ()))
     refused = await unknown_parameters(frame, request, known)
     if refused is None and "month" in asked and not asked.get("feature"):

@@ -83,6 +83,16 @@ async def lender_notice(frame: Frame, who: Caller, lender: str, known: Sequence[
     return await notice(frame, 404, "Lender not found", detail)
 
 
+async def no_access(frame: Frame, what: str) -> Response[str]:
+    """A page that names the scope that a key needs to see more, and how to make such a key."""
+    detail = (
+        f"To see {what}, sign in with a key that has the scope decisions: "
+        "`loanlake key create NAME --scope decisions` creates one. Open a private window if the browser keeps "
+        "the old key."
+    )
+    return await notice(frame, 403, f"This key has no access to {what}", detail)
+
+
 async def notice(frame: Frame, status: int, heading: str, detail: str) -> Response[str]:
     """A page that says why there is nothing else to see."""
     return await page("notice.html", frame, status, heading=heading, detail=detail)
