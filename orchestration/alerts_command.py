@@ -1,9 +1,14 @@
 """``loanlake alerts``: list, acknowledge and send alerts."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from warehouse.cli import options
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @click.group(invoke_without_command=True)
@@ -38,7 +43,21 @@ def alerts(ctx: click.Context, lender: str | None, with_resolved: bool) -> None:
         except duckdb.CatalogException:
             click.echo("nothing was measured yet: `loanlake run` does")
             return
+        if lender is not None and not any(each.source == lender for each in found):
+            require_lender(con, lender, settings)
     click.echo("\n".join([*long_lines(found), *unsent_lines(settings)]))
+
+
+def require_lender(con: "duckdb.DuckDBPyConnection", lender: str, settings: Settings) -> None:
+    """Raise NotFoundError for a lender without files, models or alerts, such as a misspelt name."""
+    from warehouse.errors import NotFoundError
+
+    rows = con.execute(
+        "select source from raw.files union select source from monitoring.alert_states where source is not null"
+    ).fetchall()
+    known = sorted({*settings.recorded_lenders(), *(str(source) for (source,) in rows)})
+    if lender not in known:
+        raise NotFoundError(f"no lender of this home has the name {lender!r}: it has {', '.join(known) or 'none'}")
 
 
 @alerts.command()
@@ -59,9 +78,9 @@ def ack(*, alert_id: str, by: str, reason: str) -> None:
 @alerts.command()
 @click.option("--dead", "with_dead", is_flag=True, help="Also messages that were given up.")
 def send(*, with_dead: bool) -> None:
-    """Send what is due to the routes now.
+    """Send what is due to the routes now, and what failed without waiting for its next try.
 
-    Dagster's sensor alerts_to_send does so every minute. Routes are declared in alert_routes.yml of the home
+    Dagster's sensor alerts_to_send sends what is due every minute. Routes are declared in alert_routes.yml of the home
     (docs/alerts.md). Exit code 1: a message was not delivered.
     """
     from warehouse.alerts.routes import AlertOptions, read_routes
@@ -71,7 +90,7 @@ def send(*, with_dead: bool) -> None:
     if not read_routes(settings, AlertOptions.from_environment()):
         click.echo(f"no route is declared: write {settings.alert_routes} (docs/alerts.md)")
         return
-    sent = send_due(settings, with_dead=with_dead)
+    sent = send_due(settings, without_rest=True, with_dead=with_dead)
     for each in sent:
         said = f"not delivered: {each.problem}" if each.problem else "delivered"
         click.echo(f"{each.route}: {each.title}: {said}{'; it is not tried again' if each.is_dead else ''}")

@@ -138,12 +138,15 @@ def features(
 
     ``lender``: whose borrowers; by default ``LOANLAKE_DEFAULT_LENDER``, or the only one with a served model.
     ``decided_at``: the time that ages count to, UTC where it has no offset; now by default. Works in a notebook.
-    Raises NotFoundError if the lender has no served model, SettingError if none is named and several have one,
-    FormatError for a time in the future, and OnlineStoreUnavailable if the store was never filled or does not answer.
+    Raises TypeError for one id instead of a list, NotFoundError if the lender has no served model, SettingError if none
+    is named and several have one, FormatError for a time in the future, and OnlineStoreUnavailable if the store was
+    never filled or does not answer.
     """
     from ml.registry.deployment import read_deployment
     from ml.registry.registered_version import load_registered
 
+    if isinstance(borrower_ids, str | bytes):
+        raise TypeError(f"borrower_ids must be a list of ids: found {borrower_ids!r}; write [{borrower_ids!r}]")
     settings = settings or Settings.from_environment()
     name = settings.chosen_lender(lender)
     deployment = read_deployment(settings, name)

@@ -24,6 +24,8 @@ from ml.figures.shapes import (
 
 #: From this level on a cell has a sign, so that it is seen without colours.
 MARKED = 3
+#: Columns of a heat map that a sheet of paper has room for, as figures.css has it.
+_MOST_PRINTED = 12
 
 
 def figure_html(figure: Figure) -> str:
@@ -81,6 +83,9 @@ def _spans(figure: Spans) -> Element:
 @_element.register
 def _heat(figure: Heat) -> Element:
     found = _framed(figure.name, figure.title, figure.about, class_="figure whole")
+    if len(figure.columns) > _MOST_PRINTED:
+        text = f"Printed are the first {_MOST_PRINTED} of {len(figure.columns)} columns."
+        element("span", found[0], text, class_="under printed")
     body = _table(found, figure.name, figure.title, [figure.row_title, *figure.columns], class_="heat")
     for row in figure.rows:
         line = element("tr", body)

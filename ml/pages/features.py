@@ -19,11 +19,16 @@ Bins = Sequence[tuple[str, int, int]]
 
 
 class FeatureMonth(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of ``monitoring.feature_drift``."""
+    """A row of ``monitoring.feature_drift``. ``missing_then``, ``missing``: shares of training rows and decisions."""
 
     month: str
     psi: float
     psi_limit: float | None
+    ks: float | None
+    ks_limit: float | None
+    missing_then: float | None
+    missing: float | None
+    missing_limit: float | None
     is_drifted: bool
     is_severe: bool
     bins: Bins
@@ -44,7 +49,9 @@ class FeatureMonths(msgspec.Struct, frozen=True):
 def read_features(tables: Tables, version: Row) -> list[FeatureMonths]:
     """Each feature of a version; those that have moved most in their newest month first."""
     rows = tables.rows(
-        "select feature, month, psi, psi_limit, is_drifted, is_severe, bins from monitoring.feature_drift "
+        "select feature, month, psi, psi_limit, ks, ks_limit, missing_share_reference as missing_then, "
+        "missing_share_current as missing, missing_share_limit as missing_limit, is_drifted, is_severe, bins "
+        "from monitoring.feature_drift "
         "where source = $source and model_name = $model_name and model_version = $model_version "
         "and month <= $until::date order by month",
         **version,
@@ -52,11 +59,8 @@ def read_features(tables: Tables, version: Row) -> list[FeatureMonths]:
     found: dict[str, list[FeatureMonth]] = {}
     for row in rows:
         month = FeatureMonth(
+            **{name: value for name, value in row.items() if name not in ("feature", "month", "bins")},
             month=f"{row['month']:%Y-%m}",
-            psi=row["psi"],
-            psi_limit=row["psi_limit"],
-            is_drifted=row["is_drifted"],
-            is_severe=row["is_severe"],
             bins=json.loads(row["bins"]),
         )
         found.setdefault(row["feature"], []).append(month)
@@ -163,10 +167,19 @@ def _times(month: FeatureMonth) -> float:
 
 
 def _verdict(month: FeatureMonth) -> str:
-    limit = (
-        "not judged: too few decisions or training rows" if month.psi_limit is None else f"limit {month.psi_limit:.3f}"
-    )
-    return f"PSI {month.psi:.3f}, {limit}{', has drifted' if month.is_drifted else ''}"
+    """The index with its limit, and each other figure that made it drift."""
+    if month.psi_limit is None:
+        return f"PSI {month.psi:.3f}, not judged: too few decisions or training rows"
+    found = [f"PSI {month.psi:.3f}, limit {month.psi_limit:.3f}"]
+    if month.ks is not None and month.ks_limit is not None and month.ks > month.ks_limit:
+        found.append(f"Kolmogorov-Smirnov distance {month.ks:.3f}, limit {month.ks_limit:.3f}")
+    change = None if month.missing is None or month.missing_then is None else abs(month.missing - month.missing_then)
+    if change is not None and month.missing_limit is not None and change > month.missing_limit:
+        found.append(
+            f"missing in {month.missing:.1%} of the decisions and {month.missing_then:.1%} of the training rows, which "
+            f"may differ by {month.missing_limit:.1%}"
+        )
+    return "; ".join(found) + (": has drifted" if month.is_drifted else "")
 
 
 def _address(source: str, feature: str, month: str | None = None) -> str:

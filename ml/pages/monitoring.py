@@ -39,6 +39,13 @@ def monitoring_sections(tables: Tables, version: Row, features: Sequence[Feature
             "are true values, of the decisions whose labels are mature; fewer, and none of the newest months. "
             "Neither method sees that equal applicants have become riskier.",
         ),
+        Section(
+            "grades",
+            "How good the estimates were",
+            [_grades(tables.rows(_GRADES, **version), tables.source)],
+            "Estimates of months after the reference loans, whose labels are mature by now. About as many intervals as "
+            "their level should hold the true value: where fewer do, read the estimates above with care.",
+        ),
         Section("drift", "Drift of the features", [heat_map(features, tables.source)]),
         Section("scores", "Scores", _scores(tables.rows(_SCORES, **version), tables.source)),
         Section(
@@ -144,6 +151,32 @@ def _truth(name: str, estimates: Sequence[Row], measured: Sequence[Row], months:
     low = [ends.get(month, (None, None))[0] for month in months] if ends else ()
     high = [ends.get(month, (None, None))[1] for month in months] if ends else ()
     return Line(name="true, of mature labels", values=values, low=low, high=high, kind="points", tone=1)
+
+
+def _grades(rows: Sequence[Row], source: str) -> Figure:
+    if not rows:
+        return Missing(
+            "No estimate was graded yet: no month after the reference loans has mature labels. "
+            "Until then nothing shows whether the estimates hold.",
+            f"loanlake run {source}",
+        )
+    return Table(
+        name="estimate-grades",
+        title="Estimates against what became true",
+        header=["Figure", "Method", "Months", "Intervals that held", "Level", "Mean error", "Mean distance"],
+        rows=[
+            [
+                METRICS.get(row["metric"], (row["metric"].replace("_", " "), "index"))[0],
+                row["method"].upper(),
+                f"{row['n_months']:,}",
+                f"{row['coverage']:.0%}",
+                f"{row['level']:.0%}",
+                f"{row['mean_error']:+.3f}",
+                f"{row['mean_distance']:.3f}",
+            ]
+            for row in rows
+        ],
+    )
 
 
 def _so_far(rows: Sequence[Row]) -> Lines:
@@ -267,6 +300,13 @@ from monitoring.performance_estimates where {_VERSION} order by month
 _PERFORMANCE = f"""
 select month, n_mature, n_defaults, default_rate, mean_probability, auc, ks, brier
 from monitoring.model_performance where {_VERSION} and n_mature > 0 order by month
+"""
+# as monitoring.estimate_grades, but of all horizons, and up to a month
+_GRADES = f"""
+select metric, method, level, count(*) as n_months, avg(is_covered::int) as coverage,
+    avg(estimated_mature - true_value) as mean_error, avg(abs(estimated_mature - true_value)) as mean_distance
+from monitoring.performance_estimates where {_VERSION} and is_covered is not null
+group by metric, method, level order by metric, method, level
 """
 _SCORES = f"""
 select month, psi, psi_limit, mean_reference, mean_current, bins

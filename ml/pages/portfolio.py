@@ -29,7 +29,8 @@ def portfolio_sections(tables: Tables, version: Row | None) -> list[Section]:
             "Vintages",
             _vintages(tables.rows(_VINTAGES), tables.source),
             "One line for each month of decision, coloured by year: the cumulative share of its loans by months on "
-            f"book. A line ends where fewer than {MIN_OBSERVED:.0%} of its loans are observed that long.",
+            f"book. A line ends where fewer than {MIN_OBSERVED:.0%} of its loans are observed that long. Each point is "
+            "of the loans observed for that long, so that a line can fall where those drop out that were not.",
         ),
         Section("roll-rates", "Roll rates", _roll_rates(tables.rows(_ROLL_RATES), tables.source)),
         Section(

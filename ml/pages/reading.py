@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml.figures.shapes import Values
+from warehouse.errors import MonitoringError
 from warehouse.sql.quoting import literal
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ class Tables:
     until: date = ALWAYS
 
     def rows(self, query: str, **named: object) -> list[Row]:
-        """The rows of a query with ``$source`` and ``$until``; none if a table was not built yet."""
+        """The rows of a query with ``$source`` and ``$until``; none if a table was not built yet.
+
+        Raises MonitoringError if a table lacks a column, as one that another version of Loanlake wrote.
+        """
         import duckdb
 
         given = {"source": self.source, "until": f"{self.until}", **named}
@@ -37,6 +41,12 @@ class Tables:
             found = self.con.execute(text)
         except duckdb.CatalogException:
             return []
+        except duckdb.BinderException as error:
+            reason = str(error).splitlines()[0]
+            raise MonitoringError(
+                f"a table does not have the columns that the pages read ({reason}): another version of Loanlake wrote "
+                "it, and tables are not converted; load the files into a new home"
+            ) from error
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 

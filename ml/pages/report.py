@@ -108,7 +108,7 @@ def _alerts(rows: Sequence[Row]) -> Figure:
         return Note("No alert was raised for this month.")
     return Table(
         name="alerts-of-month",
-        title=f"{len(rows):,} found",
+        title=f"{len(rows):,} found; one alert can have several",
         header=["Kind", "Severity", "About", "Message"],
         n_texts=4,
         rows=[[row["kind"].replace("_", " "), row["severity"], row["subject"], row["message"]] for row in rows],

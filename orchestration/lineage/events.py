@@ -51,7 +51,7 @@ class Translator:
     def __init__(self, graph: StepGraph, columns: Columns, *, lake: str, other: str):
         self._graph = graph
         self._columns = columns
-        #: Until a table is written again: each look-up opens the lake, and many events name the same table.
+        #: Until a table is written again: many events name the same table.
         self._known: dict[str, Sequence[tuple[str, str, str | None]] | None] = {}
         self._lake, self._other = lake, other
         self._jobs = os.environ.get("OPENLINEAGE_NAMESPACE", "loanlake")

@@ -1,7 +1,8 @@
 """Send events in a thread of its own: a receiver that is slow or down costs no step anything.
 
-After a failed delivery the receiver gets a rest; what happens meanwhile is not sent. At the end of a run the thread has
-a few seconds for the rest, and a warning says how many events were not delivered, and why.
+An event that could not be delivered is tried again, each time after a longer rest, and those behind it wait in order.
+At the end of a run the thread has time for the rest, as long as it gets on; a warning says how many events were not
+delivered, and why.
 """
 
 import atexit
@@ -12,27 +13,33 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any
 
+from orchestration.lineage.columns import LakeColumns
 from orchestration.lineage.graph import remembered
 from warehouse.errors import LoanlakeError
-from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 log = logging.getLogger("loanlake.lineage")
 
 _MOST_WAITING = 10_000
-_REST_SECONDS = 30.0
-_SECONDS_AT_THE_END = 10.0
+_REST_SECONDS = 1.0
+_LONGEST_REST_SECONDS = 30.0
+_SECONDS_WITHOUT_DELIVERY = 10.0
+_SECONDS_AT_THE_END = 60.0
+_TRIES_AT_THE_END = 3
 _RUN_ENDS = {"PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED"}
 #: A Dagster event of a run, and when it happened.
 _Told = tuple[str, Any, float]
 
 
 class Sender:
-    """``translate`` makes events of what was told, and ``emit`` sends one; both may fail."""
+    """``translate`` makes events of what was told, and ``emit`` sends one; both may fail.
+
+    At the end of a run it waits for the queue until nothing was delivered for ``seconds_without_delivery``, and never
+    longer than ``seconds_at_the_end``.
+    """
 
     def __init__(
         self,
@@ -40,21 +47,25 @@ class Sender:
         emit: Callable[[Any], None],
         *,
         rest_seconds: float = _REST_SECONDS,
+        seconds_without_delivery: float = _SECONDS_WITHOUT_DELIVERY,
         seconds_at_the_end: float = _SECONDS_AT_THE_END,
     ):
         self._translate = translate
         self._emit = emit
         self._rest_seconds = rest_seconds
+        self._seconds_without_delivery = seconds_without_delivery
         self._seconds_at_the_end = seconds_at_the_end
         self._waiting: queue.Queue[_Told] = queue.Queue(_MOST_WAITING)
-        self._resting_until = 0.0
+        self._ending = threading.Event()
+        self._is_down_at_the_end = False
+        self._delivered_at = 0.0
         #: Events by what became of them: ``sent`` or ``lost``.
         self.counts: Counter[str] = Counter()
         self._reason = ""
         threading.Thread(target=self._run, name="openlineage", daemon=True).start()
 
     def tell(self, run_id: str, event: Any, at: float) -> None:
-        """Queue a Dagster event; at the end of a run, wait a few seconds for the queue, and say what was lost."""
+        """Queue a Dagster event; at the end of a run, wait for the queue, and say what was lost."""
         try:
             self._waiting.put_nowait((run_id, event, at))
         except queue.Full:
@@ -63,9 +74,10 @@ class Sender:
             self.finish(run_id)
 
     def finish(self, run_id: str) -> None:
-        """Wait a few seconds for the queue, and warn of events that were not delivered."""
-        deadline = time.monotonic() + self._seconds_at_the_end
-        while self._waiting.unfinished_tasks and time.monotonic() < deadline:
+        """Wait for the queue as long as it gets on, and warn of events that were not delivered."""
+        begun = time.monotonic()
+        self._ending.set()
+        while self._waiting.unfinished_tasks and self._may_wait(begun):
             time.sleep(0.02)
         n_lost = self.counts["lost"] + self._waiting.unfinished_tasks
         if n_lost:
@@ -78,31 +90,63 @@ class Sender:
                 self._reason or "the receiver is slow",
             )
         self.counts.clear()
+        self._reason, self._is_down_at_the_end = "", False
+        self._ending.clear()
+
+    def _may_wait(self, begun: float) -> bool:
+        now = time.monotonic()
+        is_getting_on = now - max(begun, self._delivered_at) < self._seconds_without_delivery
+        return is_getting_on and now - begun < self._seconds_at_the_end
 
     def _run(self) -> None:
         while True:
             told = self._waiting.get()
             try:
-                self._send(*told)
+                for event in self._events(told):
+                    self._deliver(event)
             finally:
                 self._waiting.task_done()
 
-    def _send(self, run_id: str, event: Any, at: float) -> None:
-        if time.monotonic() < self._resting_until:
-            self.counts["lost"] += 1
-            return
+    def _events(self, told: _Told) -> Sequence[Any]:
         try:
-            for each in self._translate(run_id, event, at):
-                self._emit(each)
-                self.counts["sent"] += 1
+            return list(self._translate(*told))
         except Exception as error:
             # whatever fails here must not end the thread, and never a run
             self._lose(f"{type(error).__name__}: {error}")
-            self._resting_until = time.monotonic() + self._rest_seconds
+            return ()
+
+    def _deliver(self, event: Any) -> None:
+        """Try until it is delivered, refused for itself, or the run has ended and the receiver is down."""
+        rest, n_tries_at_the_end = self._rest_seconds, 0
+        while not self._is_down_at_the_end:
+            try:
+                self._emit(event)
+            except Exception as error:
+                self._reason = f"{type(error).__name__}: {error}"[:300]
+                if _is_refused(error):
+                    break
+                if self._ending.is_set():
+                    n_tries_at_the_end += 1
+                    self._is_down_at_the_end = n_tries_at_the_end >= _TRIES_AT_THE_END
+                    time.sleep(self._rest_seconds)
+                else:
+                    self._ending.wait(rest)
+                    rest = min(2 * rest, _LONGEST_REST_SECONDS)
+            else:
+                self.counts["sent"] += 1
+                self._delivered_at = time.monotonic()
+                return
+        self.counts["lost"] += 1
 
     def _lose(self, reason: str) -> None:
         self.counts["lost"] += 1
         self._reason = reason[:300]
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether the receiver answered that it will never accept this event; others may still be accepted."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return isinstance(status, int) and 400 <= status < 500 and status not in (401, 403, 404, 408, 429)
 
 
 @cache
@@ -117,9 +161,16 @@ def sender() -> Sender:
 class _Home:
     """Translator and client of the home, made in the sender's thread by the first event: importing them takes time."""
 
+    def __init__(self) -> None:
+        self._settings = Settings.from_environment()
+        self._columns = LakeColumns(self._settings)
+
     def events(self, run_id: str, event: Any, at: float) -> Iterable[Any]:
-        found: Iterable[Any] = self._made[0].events(run_id, event, at)
-        return found
+        try:
+            return list(self._made[0].events(run_id, event, at))
+        finally:
+            if event.event_type_value in _RUN_ENDS:
+                self._columns.close()
 
     def emit(self, event: Any) -> None:
         self._made[1].emit(event)
@@ -132,12 +183,11 @@ class _Home:
             from orchestration.lineage.events import Translator
         except ModuleNotFoundError as error:
             raise LoanlakeError(f"{error}: pip install 'loanlake[openlineage]'") from None
-        settings = Settings.from_environment()
         translator = Translator(
             remembered(),
-            partial(columns_of, settings),
-            lake=lake_namespace(settings),
-            other=home_namespace(settings),
+            self._columns.of,
+            lake=lake_namespace(self._settings),
+            other=home_namespace(self._settings),
         )
         return translator, OpenLineageClient()
 
@@ -154,15 +204,3 @@ def lake_namespace(settings: Settings) -> str:
 def home_namespace(settings: Settings) -> str:
     """The namespace of assets that are not tables: models, deployments, the online store."""
     return settings.home.as_uri()
-
-
-def columns_of(settings: Settings, name: str) -> Sequence[tuple[str, str, str | None]] | None:
-    """A lake table's columns, with their comments; None if there is no such table now."""
-    schema, _, table = name.partition(".")
-    with closing(connect(settings)) as con:
-        found = con.execute(
-            "select column_name, data_type, comment from duckdb_columns() "
-            "where database_name = 'lake' and schema_name = $1 and table_name = $2 order by column_index",
-            [schema, table],
-        ).fetchall()
-    return [(str(column), str(kind), comment) for column, kind, comment in found] or None

@@ -16,7 +16,7 @@ from serving.http.problems import NotPermitted, Problem, UnknownDecision
 from serving.http.public_text import without_paths
 from serving.page.alerts import AlertsPage
 from serving.page.figures import FigurePages
-from serving.page.frame import PageLinks, frame_of, notice, page
+from serving.page.frame import PageLinks, frame_of, lender_notice, no_access, notice, page, unknown_parameters
 from serving.page.overview import OverviewPage
 from serving.page.rendering import STATIC, static_file
 from serving.scoring.decide import logged_decision
@@ -38,30 +38,44 @@ class PageController(Controller):
         request: Request[Any, Any, Any],
         overview_page: NamedDependency[OverviewPage],
         figure_pages: NamedDependency[FigurePages],
+        alerts_page: NamedDependency[AlertsPage],
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
         """The service at a glance. A program that accepts only JSON is redirected to the API description."""
         accept = request.headers.get("accept", "")
         if "application/json" in accept and "text/html" not in accept:
             return Redirect("/schema/openapi.json")
-        shown = await overview_page.overview(caller(request), request.query_params.get("lender"))
-        frame = frame_of(caller(request), links)
+        who, frame = caller(request), frame_of(caller(request), links)
+        lender = request.query_params.get("lender")
+        refused = await unknown_parameters(frame, request, ("lender",))
+        if refused is None and lender is not None:
+            refused = await lender_notice(frame, who, lender, figure_pages.lenders(who))
+        if refused is not None:
+            return refused
+        shown = await overview_page.overview(who, lender)
         index = await figure_pages.index(shown["lender"]) if frame.may_read else None
-        return await page("overview.html", frame, page=shown, index=index)
+        open_alerts = await alerts_page.open_alerts(who) if frame.may_read else None
+        return await page("overview.html", frame, page=shown, index=index, alerts=open_alerts)
 
     @get("/alerts")
     async def alerts(
         self,
         request: Request[Any, Any, Any],
         alerts_page: NamedDependency[AlertsPage],
+        figure_pages: NamedDependency[FigurePages],
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
         """Alerts with their state, meaning and remedy. A message may name an application."""
         frame = frame_of(caller(request), links)
         if not frame.may_read:
-            detail = "To see alerts, sign in with a key that has the scope decisions."
-            return await notice(frame, 403, "This key has no access to alerts", detail)
-        return await page("alerts.html", frame, page=await alerts_page.alerts(caller(request)))
+            return await no_access(frame, "alerts")
+        who, lender = caller(request), request.query_params.get("lender")
+        refused = await unknown_parameters(frame, request, ("lender",))
+        found = await alerts_page.alerts(who, lender)
+        lenders = sorted({*figure_pages.lenders(who), *found.lenders})
+        if refused is None and lender is not None:
+            refused = await lender_notice(frame, who, lender, lenders)
+        return refused or await page("alerts.html", frame, page=found, lenders=lenders, lender=lender)
 
     @get("/decisions")
     async def decision(
@@ -75,10 +89,10 @@ class PageController(Controller):
         asked = request.query_params.get("id", "").strip()
         frame = frame_of(caller(request), links, asked=asked)
         if not frame.may_read:
-            detail = "To see decisions, sign in with a key that has the scope decisions."
-            return await notice(frame, 403, "This key has no access to decisions", detail)
-        if not asked:
-            return Redirect("/")
+            return await no_access(frame, "decisions")
+        refused = await unknown_parameters(frame, request, ("id",))
+        if refused is not None or not asked:
+            return refused or Redirect("/")
         try:
             found = await decisions.find(asked, caller(request))
         except UnknownDecision as problem:

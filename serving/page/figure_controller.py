@@ -9,7 +9,7 @@ from ml.pages.document import PageName
 from serving.access.guards import ANY, SCOPE, caller
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.page.figures import FigurePages
-from serving.page.frame import Frame, PageLinks, frame_of, notice, page
+from serving.page.frame import Frame, PageLinks, frame_of, lender_notice, no_access, notice, page, unknown_parameters
 
 
 class FigureController(Controller):
@@ -63,18 +63,16 @@ async def _shown(
     who, asked = caller(request), request.query_params
     frame: Frame = frame_of(who, links)
     if not frame.may_read:
-        return await notice(
-            frame,
-            403,
-            "This key has no access to this page",
-            "To see it, sign in with a key that has the scope decisions.",
-        )
+        return await no_access(frame, "this page")
+    known = ("lender", *(("feature", "month") if name == "monitoring" else ()))
+    refused = await unknown_parameters(frame, request, known)
+    if refused is None and "month" in asked and not asked.get("feature"):
+        refused = await notice(frame, 400, "Parameter missing", "A month is shown of one feature: add feature=NAME.")
     lenders, lender = pages.lenders(who), asked.get("lender")
-    if lender is not None and lender not in lenders:
-        if not who.may_reach(lender):
-            return await notice(frame, 403, "This key has no access to this lender", "It is bound to other lenders.")
-        detail = f"No model of {lender[:100]!r} is registered in this home."
-        return await notice(frame, 404, "Lender not found", detail)
+    if refused is None and lender is not None:
+        refused = await lender_notice(frame, who, lender, lenders)
+    if refused is not None:
+        return refused
     chosen = lender or next((each for each in (deployments.default, *lenders) if each in lenders), None)
     feature, month = asked.get("feature", ""), asked.get("month", "")
     found = await pages.page(name, lenders, chosen, feature=feature if name == "monitoring" else "", month=month[:10])

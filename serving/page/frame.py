@@ -1,11 +1,12 @@
 """The frame around every page: who looks, where links lead, and what each answer's headers allow."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from litestar import MediaType, Response
+from litestar import MediaType, Request, Response
 
 from ml.registry.tracking import TRAINING_PAGE
 from serving.access.caller import Caller
@@ -56,6 +57,40 @@ def frame_of(who: Caller, links: PageLinks, *, asked: str = "") -> Frame:
     return Frame(
         version=version("loanlake"), who=who.signature, may_read=who.may("decisions"), links=links, asked=shortened
     )
+
+
+async def unknown_parameters(
+    frame: Frame, request: Request[Any, Any, Any], known: Sequence[str]
+) -> Response[str] | None:
+    """A page that names the parameters of the address that this page does not have; None without any.
+
+    A misspelt one would otherwise be ignored, and the page be read as the answer to it.
+    """
+    unknown = [name[:_MOST_SHOWN] for name in dict.fromkeys(request.query_params) if name not in known]
+    if not unknown:
+        return None
+    has = f"has {' and '.join(known)}" if known else "has none"
+    return await notice(frame, 400, "Unknown parameter", f"This page {has}: found {', '.join(unknown[:10])}.")
+
+
+async def lender_notice(frame: Frame, who: Caller, lender: str, known: Sequence[str]) -> Response[str] | None:
+    """A page that says why nothing of this lender is shown; None for one of ``known``."""
+    if lender in known:
+        return None
+    if not who.may_reach(lender):
+        return await notice(frame, 403, "This key has no access to this lender", "It is bound to other lenders.")
+    detail = f"No model of {lender[:_MOST_SHOWN]!r} is registered in this home."
+    return await notice(frame, 404, "Lender not found", detail)
+
+
+async def no_access(frame: Frame, what: str) -> Response[str]:
+    """A page that names the scope that a key needs to see more, and how to make such a key."""
+    detail = (
+        f"To see {what}, sign in with a key that has the scope decisions: "
+        "`loanlake key create NAME --scope decisions` creates one. Open a private window if the browser keeps "
+        "the old key."
+    )
+    return await notice(frame, 403, f"This key has no access to {what}", detail)
 
 
 async def notice(frame: Frame, status: int, heading: str, detail: str) -> Response[str]:

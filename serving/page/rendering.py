@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ml.figures.rendering import style_sheet
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 #: The page may load only its own style and icon, and send forms only to itself.
@@ -47,7 +49,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {
-        **{each.__name__: each for each in (percent, moment, iso, shown, words)},
+        **{each.__name__: each for each in (percent, moment, iso, shown, words, code)},
         "odds": math.exp,
         "signed": lambda number: f"{number:+.2f}".replace("-", "\N{MINUS SIGN}"),
     }
@@ -82,6 +84,23 @@ def words(name: str) -> str:
     'scored with stale history'
     """
     return name.replace("_", " ")
+
+
+def code(text: str) -> "Markup":
+    """A text as HTML, its parts between backticks as code.
+
+    >>> str(code("`loanlake run` <again>"))
+    '<code>loanlake run</code> &lt;again&gt;'
+    """
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if is_code else escape(part)
+        for part, is_code in zip(parts, cycle((False, True)), strict=False)
+    )
 
 
 def shown(value: object) -> str:

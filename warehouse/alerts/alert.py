@@ -76,8 +76,9 @@ def read_alerts(
 def acknowledge(settings: Settings, alert_id: str, *, by: str, reason: str) -> Alert:
     """Record that a person knows about an alert; returns it as it is then.
 
-    Raises NotFoundError for an unknown or resolved alert.
+    Raises NotFoundError for an unknown or resolved alert, and NoLakeError in a home without a lake.
     """
+    connect(settings).close()  # a writer would create the lake
     with writer(f"acknowledge alert {alert_id}", settings) as con:
         try:
             known = read_alerts(con, with_resolved=True)

@@ -13,7 +13,10 @@ RULES_FILE = Path(__file__).with_name("rules.yml")
 
 @dataclass(frozen=True)
 class AlertRule:
-    """A kind of alert. ``titles``: of causes that need a title of their own; ``high``: when its severity is high."""
+    """A kind of alert. ``titles``: of causes that need a title of their own; ``high``: when its severity is high.
+
+    ``page``: the page and section of the API's site that show it, empty if none does.
+    """
 
     kind: str
     title: str
@@ -21,6 +24,7 @@ class AlertRule:
     high: str
     action: str
     runbook: str
+    page: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def title_of(self, cause: str) -> str:

@@ -21,6 +21,7 @@ from warehouse.alerts.routes import AlertOptions, Route, read_routes
 from warehouse.alerts.rules import alert_rules
 from warehouse.alerts.texts import details, summary
 from warehouse.errors import LakeError, NotFoundError, SettingError
+from warehouse.files.turns import file_turn
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
@@ -66,14 +67,22 @@ def outlook(settings: Settings, *, now: datetime | None = None, with_dead: bool 
     return Outlook(found, dead, len(routes), alerts)
 
 
-def send_due(settings: Settings, *, now: datetime | None = None, with_dead: bool = False) -> list[Sent]:
+def send_due(
+    settings: Settings, *, now: datetime | None = None, without_rest: bool = False, with_dead: bool = False
+) -> list[Sent]:
     """Send every message that is due, one for each route and lender. A failure is recorded, never raised.
 
-    ``with_dead``: also what was given up before.
+    ``without_rest``: also what failed, before its rest is over. ``with_dead``: also what was given up before. Waits for
+    another process that sends: a message is due until it is recorded, so that two at a time would send it twice.
     """
+    with file_turn(settings.alerts_lock):
+        return _send(settings, now, without_rest=without_rest, with_dead=with_dead)
+
+
+def _send(settings: Settings, now: datetime | None, *, without_rest: bool, with_dead: bool) -> list[Sent]:
     options = AlertOptions.from_environment()
     routes = {route.name: route for route in read_routes(settings, options)}
-    found = outlook(settings, now=now, with_dead=with_dead)
+    found = outlook(settings, now=datetime.max if without_rest else now, with_dead=with_dead)
     alerts = {alert.alert_id: alert for alert in found.alerts}
     sent = []
     for name, source, attempts in messages(found.due):
@@ -118,7 +127,11 @@ def send_test(settings: Settings, name: str) -> str:
 def message_text(source: str | None, attempts: Sequence[Attempt], alerts: Mapping[str, Alert]) -> tuple[str, str]:
     """Title and body of a message, in plain text."""
     counts = [f"{n} {word}" for event, word in _WORDS.items() if (n := sum(each.event == event for each in attempts))]
-    title = f"Loanlake: {', '.join(counts)} alert{'s' if len(attempts) > 1 else ''} of {source or 'all lenders'}"
+    n_severe = sum(each.severity == "high" and each.event != "resolved" for each in attempts)
+    severe = f", {n_severe} with high severity" if n_severe else ""
+    title = (
+        f"Loanlake: {', '.join(counts)} alert{'s' if len(attempts) > 1 else ''} of {source or 'all lenders'}{severe}"
+    )
     parts = []
     for each in attempts:
         alert = alerts.get(each.alert_id)

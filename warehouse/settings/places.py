@@ -58,6 +58,8 @@ class Places:
     counters = Place("serving", "counters")
     #: Who is notified of which alerts, unless ``LOANLAKE_ALERT_ROUTES`` names another file.
     alert_routes = Place("alert_routes.yml")
+    #: Lock file of the one process that sends alerts.
+    alerts_lock = Place("locks", "alerts.lock")
     #: Prepared pages of the API's site, JSON, one directory a lender.
     pages = Place("pages")
     #: Evidently reports and plots, HTML, JSON and PNG.

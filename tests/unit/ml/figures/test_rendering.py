@@ -1,8 +1,9 @@
 """Figures as HTML: escaped, described, with a table of values, and honest where there is nothing to draw."""
 
 import pytest
+from msgspec.structs import replace
 
-from ml.figures.rendering import figure_html
+from ml.figures.rendering import figure_html, style_sheet
 from ml.figures.shapes import (
     Bars,
     Cell,
@@ -70,6 +71,18 @@ def test_a_cell_without_data_is_a_dash_and_one_that_has_drifted_a_sign() -> None
 
     assert [each.text for each in page.all("td")] == ["–", "0.10", "▲ 0.31"]
     assert page.one("a", href="/monitoring?feature=income").text == "▲ 0.31"
+
+
+def test_a_map_that_is_wider_than_paper_says_how_many_columns_are_printed() -> None:
+    """A printed page cannot be moved sideways: columns beyond its edge would be lost without a word."""
+    columns = [str(place) for place in range(13)]
+    row = HeatRow("income", [Cell("0.1", 0, "x", "/x")] * 13, "/y")
+    wide = Heat(name="m", title="Drift", columns=columns, row_title="Feature", rows=[row])
+    fitting = replace(wide, columns=columns[1:], rows=[HeatRow("income", row.cells[1:], "/y")])
+
+    assert "Printed are the first 12 of 13 columns." in Page(figure_html(wide)).one("figcaption").text
+    assert "Printed" not in figure_html(fitting)
+    assert ":nth-child(n + 14) { display: none; }" in style_sheet()  # the row's name and 12 columns
 
 
 def test_without_a_single_value_there_is_a_sentence_and_no_empty_axes() -> None:

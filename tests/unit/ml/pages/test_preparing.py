@@ -7,11 +7,12 @@ from datetime import date
 import msgspec
 import pytest
 
-from ml.figures.shapes import Folded, Heat, Line, Lines, Missing
+from ml.figures.shapes import Folded, Heat, Line, Lines, Missing, Table
 from ml.pages import preparing
 from ml.pages.document import Document, PageName, read_kept
-from ml.pages.features import FEATURES, FeatureMonths, feature_section
+from ml.pages.features import FEATURES, FeatureMonth, FeatureMonths, feature_section, read_features
 from ml.pages.preparing import prepare_pages, read_pages
+from ml.pages.reading import Tables
 from ml.registry.deployment import Challenger, read_deployment
 from tests.model_factory import SOURCE, publish_model
 from tests.prepared_tables import SCRIPT, fill_tables
@@ -97,6 +98,37 @@ def test_the_drift_map_leads_from_each_cell_to_both_distributions(lender: Settin
     ]
 
 
+def test_a_drift_within_the_limit_of_its_index_says_what_moved() -> None:
+    month = FeatureMonth(
+        month="2025-01",
+        psi=0.1,
+        psi_limit=0.2,
+        ks=0.3,
+        ks_limit=0.1,
+        missing_then=0.145,
+        missing=0.0,
+        missing_limit=0.1,
+        is_drifted=True,
+        is_severe=False,
+        bins=[("all", 1, 1)],
+    )
+
+    assert feature_section(FeatureMonths("region", [month]), None).text == (
+        "PSI 0.100, limit 0.200; Kolmogorov-Smirnov distance 0.300, limit 0.100; missing in 0.0% of the decisions and "
+        "14.5% of the training rows, which may differ by 10.0%: has drifted."
+    )
+
+
+def test_estimates_are_graded_beside_them_once_labels_are_mature(lender: Settings) -> None:
+    documents = read_pages(lender, SOURCE).documents
+    earlier = read_pages(lender, SOURCE, date(2024, 12, 1)).documents
+
+    found = _named(documents["monitoring"])["estimate-grades"]
+    assert isinstance(found, Table)
+    assert [list(row) for row in found.rows] == [["AUC", "CBPE", "2", "50%", "95%", "-0.050", "0.070"]]
+    assert "estimate-grades" not in _named(earlier["monitoring"])
+
+
 def test_later_months_are_left_out_of_an_earlier_report(lender: Settings) -> None:
     prepared = read_pages(lender, SOURCE, date(2025, 1, 1))
 
@@ -127,6 +159,14 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(home: Settings, 
     missing = [figure for figure in _figures(document) if isinstance(figure, Missing)]
     assert missing
     assert all(figure.what.endswith(".") and figure.command.startswith("loanlake ") for figure in missing)
+
+
+def test_a_table_of_another_version_is_named(home: Settings) -> None:
+    publish_model(home)
+    with writer("tests", home) as con:
+        con.execute("alter table monitoring.feature_drift drop column ks_limit")
+        with pytest.raises(MonitoringError, match=r"ks_limit.*load the files into a new home"):
+            read_features(Tables(con, SOURCE), {"model_name": "m", "model_version": 1})
 
 
 def test_a_damaged_page_is_named(home: Settings) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -156,7 +157,7 @@ def test_a_receiver_that_is_down_costs_no_time_and_is_counted(caplog: pytest.Log
     def refused(_: object) -> None:
         raise ConnectionError("connection refused")
 
-    sender = Sender(lambda *told: [told], refused)
+    sender = Sender(lambda *told: [told], refused, rest_seconds=0.01)
     with caplog.at_level(logging.WARNING):
         for _ in range(9):
             sender.tell("r", _Began(), time.time())
@@ -169,7 +170,7 @@ def test_a_receiver_that_is_down_costs_no_time_and_is_counted(caplog: pytest.Log
 
 def test_a_receiver_that_hangs_is_left_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     answered = threading.Event()
-    sender = Sender(lambda *told: [told], lambda _: answered.wait(60), seconds_at_the_end=0.1)
+    sender = Sender(lambda *told: [told], lambda _: answered.wait(60), seconds_without_delivery=0.1)
 
     with caplog.at_level(logging.WARNING):
         sender.tell("r", _Began(), time.time())
@@ -177,6 +178,53 @@ def test_a_receiver_that_hangs_is_left_at_the_end(caplog: pytest.LogCaptureFixtu
 
     answered.set()
     assert "2 OpenLineage events were not delivered" in caplog.text
+
+
+def test_what_could_not_be_delivered_is_tried_again_in_order(caplog: pytest.LogCaptureFixture) -> None:
+    delivered: list[Any] = []
+    failures = {"b": [ConnectionError("reset"), TimeoutError("slow")], "d": [ConnectionError("reset")]}
+
+    def emit(event: Any) -> None:
+        if failures.get(event[0]):
+            raise failures[event[0]].pop()
+        delivered.append(event[0])
+
+    sender = Sender(lambda *told: [told], emit, rest_seconds=0.001)
+    with caplog.at_level(logging.WARNING):
+        for name in "abcd":
+            sender.tell(name, _Began(), time.time())
+        sender.tell("e", _Ended(), time.time())
+
+    assert delivered == list("abcde")
+    assert failures == {"b": [], "d": []}
+    assert caplog.records == []
+
+
+def test_an_event_that_is_refused_or_cannot_be_made_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    delivered: list[Any] = []
+
+    class Refused(Exception):
+        response = SimpleNamespace(status_code=422)
+
+    def translate(*told: Any) -> list[Any]:
+        if told[0] == "b":
+            raise KeyError("no such asset")
+        return [told]
+
+    def emit(event: Any) -> None:
+        if event[0] == "c":
+            raise Refused("422 Unprocessable Content")
+        delivered.append(event[0])
+
+    sender = Sender(translate, emit)
+    with caplog.at_level(logging.WARNING):
+        for name in "abcd":
+            sender.tell(name, _Began(), time.time())
+        sender.tell("e", _Ended(), time.time())
+
+    assert delivered == list("ade")
+    assert "2 OpenLineage events were not delivered" in caplog.text
+    assert caplog.text.rstrip().endswith("3 were: Refused: 422 Unprocessable Content")
 
 
 def test_the_servers_password_is_in_no_name(home: Settings) -> None:

@@ -244,3 +244,8 @@ def test_the_description_has_a_true_example_and_the_limit(client: Client) -> Non
     assert client.post("/v1/features", json=example).status_code == 200
     assert set(schemas["FeatureList"]["examples"][0]) == set(read(client, "sim-b1"))
     assert document["paths"]["/v1/lenders/{lender}/features"]["post"]["operationId"] == "readFeaturesOfLender"
+
+
+def test_one_id_is_not_read_as_a_list_of_its_letters() -> None:
+    with pytest.raises(TypeError, match=r"must be a list of ids: found 'b-1'; write \['b-1'\]"):
+        features("b-1")

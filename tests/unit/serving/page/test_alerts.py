@@ -8,6 +8,7 @@ from tests.model_factory import SOURCE
 from tests.serving_home import ServingHome
 from tests.unit.serving.page.parsed_page import Page
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
+from warehouse.figures.published import publish_figures
 
 Client = TestClient[Litestar]
 
@@ -26,6 +27,51 @@ def test_a_caller_sees_the_alerts_of_their_lenders_with_what_to_do(own_client: C
     assert [each.id for each in page.all("h2")] == ["alert-of-bank", "alert-of-all"]
     assert any("Look at missing values first" in each.text for each in page.all("p"))
     assert page.all("script") == []
+
+
+def test_one_lender_is_chosen_and_each_alert_leads_to_its_picture(own_client: Client, own_home: ServingHome) -> None:
+    show(
+        own_home.settings,
+        alert("of-bank", source=SOURCE, kind="performance", cause="auc"),
+        alert("of-all", source=None, kind="contract"),
+        alert("of-other", source="other"),
+    )
+
+    page = Page(own_client.get("/alerts", params={"lender": SOURCE}).text)
+    nowhere = own_client.get("/alerts?lender=nowhere")
+
+    assert [each.id for each in page.all("h2")] == ["alert-of-bank", "alert-of-all"]
+    assert page.one("a", href=f"/monitoring?lender={SOURCE}#performance")
+    assert page.one("a", href="/alerts?lender=other").text == "other"
+    assert "loanlake model rollback" in [each.text for each in page.all("code")]
+    assert (nowhere.status_code, Page(nowhere.text).one("h1").text) == (404, "Lender not found")
+
+
+def test_the_overview_counts_open_alerts_as_metrics_do_for_those_who_may_see_them(
+    own_client: Client, own_home: ServingHome
+) -> None:
+    """A person who opens the page in the morning sees that something is wrong without another click."""
+    show(
+        own_home.settings,
+        alert("a", source=SOURCE),
+        alert("b", source=SOURCE, cause="missing values", severity="high"),
+        alert("c", source=SOURCE, kind="score_drift", state="acknowledged"),
+        alert("d", source="other", kind="gate"),
+    )
+    keys = KeyStore(own_home.settings.keys)
+    bound = {"Authorization": f"Bearer {keys.create('person', ('decisions',), lenders=(SOURCE,))}"}
+    unscoped = {"Authorization": f"Bearer {keys.create('metrics', ('metrics',))}"}
+
+    before = own_client.get("/", headers=bound)
+    publish_figures(own_home.settings)
+    after = Page(own_client.get("/", headers=bound).text)
+
+    assert "No alert was looked for yet" in before.text
+    listed = [each.text for each in after.all("li")]
+    assert f"high Features have drifted (2), {SOURCE}" in listed
+    assert not any("A candidate was refused" in each or "Scores have drifted" in each for each in listed)
+    assert "2 open: what each means, and what to do." in [each.text for each in after.all("dd")]
+    assert "drifted" not in own_client.get("/", headers=unscoped).text
 
 
 def test_before_the_first_measurement_the_page_says_so(client: Client) -> None:

@@ -67,6 +67,33 @@ def test_an_unknown_feature_or_lender_is_said(client: Client, prepared: ServingH
     assert (lender.status_code, Page(lender.text).one("h1").text) == (404, "Lender not found")
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["/?lendr=x", "/alerts?all=1", "/models?feature=x", "/portfolio?month=2025-01", "/monitoring?month=2025-01"],
+)
+def test_a_parameter_that_a_page_does_not_have_is_never_ignored(
+    client: Client, prepared: ServingHome, address: str
+) -> None:
+    """A page that ignores it would be read as the answer to it."""
+    answer = client.get(address)
+
+    assert answer.status_code == 400
+    assert "arameter" in Page(answer.text).one("h1").text
+
+
+def test_links_lead_to_each_section_of_a_page(client: Client, prepared: ServingHome) -> None:
+    """Without them a keyboard needs a thousand steps through the drift map."""
+    page = Page(client.get("/monitoring").text)
+
+    sections = [each.id for each in page.all("h2")]
+    assert sections
+    assert [f"#{each}" for each in sections] == [
+        each.attributes["href"]
+        for each in page.all("a")
+        if (each.attributes["href"] or "").startswith("#") and each.text != "Skip to the content"
+    ]
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_only_callers_who_may_see_decisions_of_the_lender_see_them(
     client: Client, prepared: ServingHome, path: str

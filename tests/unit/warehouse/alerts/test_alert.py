@@ -6,8 +6,8 @@ from click.testing import CliRunner
 from orchestration.alerts_command import alerts as command
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
 from warehouse.alerts.alert import acknowledge, read_alerts
-from warehouse.errors import NotFoundError
-from warehouse.lake.connection import connect
+from warehouse.errors import NoLakeError, NotFoundError
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 
@@ -47,8 +47,18 @@ def test_what_is_not_open_cannot_be_acknowledged(home: Settings, alert_id: str, 
 
 
 def test_a_lake_without_measurements_has_nothing_to_acknowledge(home: Settings) -> None:
+    with writer("tests", home):
+        pass
+
     with pytest.raises(NotFoundError, match="no alert has the id"):
         acknowledge(home, "x", by="ann", reason="why")
+
+
+def test_a_home_without_a_lake_gets_none_by_an_acknowledgement(home: Settings) -> None:
+    with pytest.raises(NoLakeError):
+        acknowledge(home, "0123456789", by="ann", reason="known")
+
+    assert not home.lake_catalog.exists()
 
 
 def test_the_command_lists_and_acknowledges(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

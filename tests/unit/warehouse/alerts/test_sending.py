@@ -5,6 +5,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -110,6 +111,37 @@ def test_a_receiver_that_was_down_gets_the_message_when_it_is_up(home: Settings,
     assert recorded(home) == [("opened", 1, "failed"), ("opened", 2, "failed"), ("opened", 3, "delivered")]
 
 
+def test_a_person_sends_what_failed_without_waiting_for_its_next_try(home: Settings, receiver: Receiver) -> None:
+    send_due(home, now=NOW)
+    with receiver.running():
+        sent = send_due(home, now=NOW + timedelta(seconds=1), without_rest=True)
+        again = send_due(home, now=NOW + timedelta(seconds=2), without_rest=True)
+
+    assert [each.problem for each in sent] == [""]
+    assert again == []
+    assert len(receiver.received) == 1
+
+
+def test_two_that_send_at_a_time_send_each_message_once(home: Settings, receiver: Receiver) -> None:
+    """Dagster's sensor looks each minute, and a person may send meanwhile."""
+    with receiver.running(), ThreadPoolExecutor(2) as pool:
+        sent = [*pool.map(lambda _: send_due(home, now=NOW), range(2))]
+
+    assert sorted(map(len, sent)) == [0, 1]
+    assert len(receiver.received) == 1
+
+
+def test_the_title_says_how_many_are_severe(home: Settings, receiver: Receiver) -> None:
+    show(home, alert("a"), alert("b", kind="gate", severity="high"))
+
+    with receiver.running():
+        send_due(home, now=NOW)
+
+    assert [each["title"] for each in receiver.received] == [
+        "Loanlake: 2 new alerts of bank, 1 with high severity",
+    ]
+
+
 def test_a_process_killed_between_message_and_record_sends_it_again(
     home: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +230,7 @@ def test_an_alert_arrives_by_mail(home: Settings, monkeypatch: pytest.MonkeyPatc
     assert sent.problem == ""
     [(recipients, mail)] = mails
     assert recipients == ["risk@lender.example"]
-    assert mail["subject"] == "Loanlake: 1 new alert of bank"
+    assert mail["subject"] == "Loanlake: 1 new alert of bank, 1 with high severity"
     assert "term has drifted" in mail.get_body(("plain", "html")).get_content()
 
 

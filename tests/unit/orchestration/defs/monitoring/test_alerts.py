@@ -2,12 +2,15 @@
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from orchestration.alerts_command import alerts
 from orchestration.defs.monitoring.alerts import alert_notifications
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
 from warehouse.alerts.alert import acknowledge
 from warehouse.alerts.sending import unsent_lines
-from warehouse.lake.connection import connect
+from warehouse.errors import NotFoundError
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 
@@ -25,6 +28,20 @@ def test_it_shows_open_alerts_and_what_was_not_delivered(home: Settings, monkeyp
     assert "| 0123456789 | open | low | bank | Features have drifted, 2 (purpose, term)" in str(found["alerts"].value)
     assert "| hook | Loanlake: 1 new alert of bank | is tried again: " in str(found["messages"].value)
     assert "s3cret" not in str(found)
+
+
+def test_a_misspelt_lender_is_not_answered_with_none(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    show(home, alert())
+    with writer("test", home) as con:
+        con.execute("create schema if not exists raw; create table if not exists raw.files (source varchar)")
+    monkeypatch.setenv("LOANLAKE_HOME", str(home.home))
+
+    found = CliRunner().invoke(alerts, ["--lender", "bank"])
+    misspelt = CliRunner().invoke(alerts, ["--lender", "bnak"])
+
+    assert "1 open" in found.output
+    assert isinstance(misspelt.exception, NotFoundError)
+    assert str(misspelt.exception) == "no lender of this home has the name 'bnak': it has bank"
 
 
 def test_routes_that_cannot_be_read_are_reported_and_stop_nothing(home: Settings) -> None:
