@@ -41,8 +41,8 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
 
     SOURCE is simulated, lending_club, uci_credit_card, or a lender of your own. Without it, the run is for
     LOANLAKE_DEFAULT_LENDER, else for the only lender with files in this home, else for simulated; its first line says
-    which, and why. Without FILES the tables are built from what was loaded before; the simulated lender writes its own
-    files. A second run changes only what new data changes.
+    which, and why. Without FILES the tables are built from what was loaded before and from the inbox; the simulated
+    lender writes its own files if there are none. A second run changes only what new data changes.
 
     The family auto trains boosted trees and a logistic regression, and takes the one with the lower log loss on tune
     rows.

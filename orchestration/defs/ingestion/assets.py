@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.defs.ingestion import inbox
 from orchestration.defs.ingestion.waiting import load_waiting
 from orchestration.defs.pipeline.loaded_sources import loaded_sources
 from orchestration.lib.dbt_project import prepared_manifest
@@ -62,10 +63,10 @@ def ingest_step(lender: str, tables: Mapping[str, str]) -> dg.AssetsDefinition:
 
 
 def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -> list[IngestResult]:
-    """Load the run's files; without any, the simulated lender writes its own if it has none yet."""
+    """Load the run's files; without any, loaded or waiting in the inbox, the simulated lender writes its own."""
     if run_settings.files:
         return ingest_files(source, run_settings.files, settings, run_settings.entity or None)
-    if source == "simulated" and (run_settings.simulate or source not in loaded_sources(settings)):
+    if source == "simulated" and (run_settings.simulate or not _has_files(source, settings)):
         return ingest_simulated(
             settings,
             applications=run_settings.simulated_applications,
@@ -73,6 +74,11 @@ def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -
             seed=run_settings.simulated_seed,
         )
     return []
+
+
+def _has_files(source: str, settings: Settings) -> bool:
+    waiting = inbox.look(settings, source)
+    return bool(waiting.waiting or waiting.unsettled) or source in loaded_sources(settings)
 
 
 def own_tables(manifest: Mapping[str, Any], lender: str) -> list[str]:
