@@ -100,7 +100,7 @@ def send(*, with_dead: bool) -> None:
             click.echo(f"{route.name}: gets no alert: {route.problem}")
     if not sent:
         click.echo("nothing is due")
-    if any(each.problem for each in [*sent, *routes]):
+    if any(each.problem for each in sent) or any(each.problem for each in routes):
         raise click.exceptions.Exit(1)
 
 
