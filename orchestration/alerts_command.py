@@ -87,16 +87,20 @@ def send(*, with_dead: bool) -> None:
     from warehouse.alerts.sending import send_due
 
     settings = Settings.from_environment()
-    if not read_routes(settings, AlertOptions.from_environment()):
+    routes = read_routes(settings, AlertOptions.from_environment())
+    if not routes:
         click.echo(f"no route is declared: write {settings.alert_routes} (docs/alerts.md)")
         return
     sent = send_due(settings, without_rest=True, with_dead=with_dead)
     for each in sent:
         said = f"not delivered: {each.problem}" if each.problem else "delivered"
         click.echo(f"{each.route}: {each.title}: {said}{'; it is not tried again' if each.is_dead else ''}")
+    for route in routes:
+        if route.problem:
+            click.echo(f"{route.name}: gets no alert: {route.problem}")
     if not sent:
         click.echo("nothing is due")
-    if any(each.problem for each in sent):
+    if any(each.problem for each in sent) or any(each.problem for each in routes):
         raise click.exceptions.Exit(1)
 
 

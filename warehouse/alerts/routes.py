@@ -70,12 +70,16 @@ class _Routes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Route:
-    """One address, never shown. ``severity``: the least that it is notified of; ``lenders``: empty for all."""
+    """One address, never shown. ``severity``: the least that it is notified of; ``lenders``: empty for all.
+
+    ``problem``: why its address is not known; nothing is sent to it, and other routes are notified all the same.
+    """
 
     name: str
     url: str = field(repr=False)
     severity: Literal["low", "high"] = "low"
     lenders: tuple[str, ...] = ()
+    problem: str = ""
 
     def takes(self, source: str | None, severity: str) -> bool:
         """Whether it is notified of such an alert; an alert of all lenders (None) goes to each route."""
@@ -86,7 +90,10 @@ class Route:
 def read_routes(
     settings: Settings, options: AlertOptions, environment: Mapping[str, str] = os.environ
 ) -> tuple[Route, ...]:
-    """The routes; empty if there is no file. Raises SettingError naming the file, the route and what is required."""
+    """The routes; empty if there is no file. Raises SettingError naming the file and what is required.
+
+    An address that is missing or unreadable is the problem of its route alone.
+    """
     path = options.alert_routes or settings.alert_routes
     if options.alert_routes is None and not path.exists():
         return ()
@@ -101,16 +108,20 @@ def read_routes(
             f"the file of alert routes, {path}, must map each route under `routes` to url, severity and lenders, and "
             f"url to the name of an environment variable or a file, never to the address itself: {error}"
         ) from None
-    return tuple(
-        Route(name, _url(name, each.url, path, environment), each.severity, each.lenders)
-        for name, each in declared.routes.items()
-    )
+    return tuple(_route(name, each, path, environment) for name, each in declared.routes.items())
 
 
-def _url(route: str, address: _Address, path: Path, environment: Mapping[str, str]) -> str:
-    where = f"{path}: route {route}: url"
-    if (address.environment is None) == (address.file is None):
+def _route(name: str, declared: _Route, path: Path, environment: Mapping[str, str]) -> Route:
+    where = f"{path}: route {name}: url"
+    if (declared.url.environment is None) == (declared.url.file is None):
         raise SettingError(f"{where} must name one of environment and file: found both or neither")
+    try:
+        return Route(name, _url(where, declared.url, environment), declared.severity, declared.lenders)
+    except SettingError as error:
+        return Route(name, "", declared.severity, declared.lenders, problem=str(error))
+
+
+def _url(where: str, address: _Address, environment: Mapping[str, str]) -> str:
     if address.environment is not None:
         url, named = environment.get(address.environment, ""), f"the environment variable {address.environment}"
     else:

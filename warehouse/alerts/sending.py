@@ -46,25 +46,31 @@ class Sent:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a sending would do: ``due`` attempts, and ``dead`` ones that only a person repeats."""
+    """What a sending would do: ``due`` attempts, and ``dead`` ones that only a person repeats.
+
+    ``problems``: of routes without a known address. What they miss is due when the address is known.
+    """
 
     due: Sequence[Attempt]
     dead: Sequence[Attempt]
     n_routes: int
     alerts: Sequence[Alert]
+    problems: Sequence[str] = ()
 
 
 def outlook(settings: Settings, *, now: datetime | None = None, with_dead: bool = False) -> Outlook:
     """What is to be sent; reads the lake only. Raises SettingError for an invalid file of routes."""
     routes = read_routes(settings, AlertOptions.from_environment())
+    problems = [each.problem for each in routes if each.problem]
     with connect(settings) as con:
         try:
             alerts, attempts = read_alerts(con, with_resolved=True), read_attempts(con)
         except duckdb.CatalogException:
-            return Outlook((), (), len(routes), ())  # nothing was measured yet
-    found = due(alerts, attempts, routes, now=now or _now(), with_dead=with_dead)
+            return Outlook((), (), len(routes), (), problems)  # nothing was measured yet
+    reachable = [each for each in routes if not each.problem]
+    found = due(alerts, attempts, reachable, now=now or _now(), with_dead=with_dead)
     dead = dead_letters(attempts, {alert.alert_id: alert for alert in alerts}, routes)
-    return Outlook(found, dead, len(routes), alerts)
+    return Outlook(found, dead, len(routes), alerts, problems)
 
 
 def send_due(
@@ -102,7 +108,7 @@ def unsent_lines(settings: Settings) -> list[str]:
         return []  # whoever shows the alerts says so
     except SettingError as error:
         return [f"no alert is sent: {error}"]
-    lines = []
+    lines = [f"a route gets no alert: {problem}" for problem in found.problems]
     if found.due:
         repeated = sum(each.attempt > 1 for each in found.due)
         failed = f", {repeated:,} of them after a failure" if repeated else ""
@@ -121,6 +127,8 @@ def send_test(settings: Settings, name: str) -> str:
     if name not in routes:
         known = ", ".join(routes) or "none"
         raise NotFoundError(f"no route of alerts has the name {name!r}: declared are {known} (docs/alerts.md)")
+    if routes[name].problem:
+        return routes[name].problem
     return deliver(routes[name], "Loanlake: a test", "This route works. No alert is meant.", is_severe=False)
 
 

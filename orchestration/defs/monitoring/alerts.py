@@ -32,11 +32,15 @@ def alert_notifications(context: dg.AssetExecutionContext) -> dg.MaterializeResu
     sent: list[Sent] = []
     routes: tuple[Route, ...] = ()
     unsent = ""
+    unknown: list[Route] = []
     with lake_awaited(context):
         end_acknowledgements(settings)
         try:
             routes = read_routes(settings, AlertOptions.from_environment())
             sent = send_due(settings)
+            unknown = [each for each in routes if each.problem]
+            for route in unknown:
+                context.log.error(f"a route gets no alert: {route.problem}")
         except SettingError as error:
             unsent = str(error)
             context.log.error(f"no alert is sent: {error}")
@@ -57,6 +61,7 @@ def alert_notifications(context: dg.AssetExecutionContext) -> dg.MaterializeResu
                 if unsent
                 else f"messages: {n_delivered} delivered, {len(sent) - n_delivered} not delivered"
                 + ("" if routes else "; no route is declared (docs/alerts.md)")
+                + (f"; NO ALERT IS SENT TO {', '.join(each.name for each in unknown)}" if unknown else "")
             ),
             "alerts": _table(alerts),
             "messages": pages.records(

@@ -49,7 +49,8 @@ def alerts_to_send(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
         return dg.SkipReason("no route of alerts is declared: docs/alerts.md")
     dead = f"; {len(found.dead):,} were given up: `loanlake alerts send --dead` repeats them" if found.dead else ""
     if not found.due:
-        return dg.SkipReason(f"no notification is due{dead}")
+        unknown = "".join(f"; a route gets no alert: {problem}" for problem in found.problems)
+        return dg.SkipReason(f"no notification is due{dead}{unknown}")
     why_not = why_not_now(context.instance, send_alerts.name)
     return dg.SkipReason(f"{len(found.due):,} notifications are due; {why_not}{dead}") if why_not else dg.RunRequest()
 

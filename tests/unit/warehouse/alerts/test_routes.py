@@ -42,8 +42,6 @@ def test_without_a_file_there_is_no_route_unless_the_setting_names_one(home: Set
         (f"routes: {{a: {{url: '{SECRET}'}}}}", "never to the address itself"),
         ("routes: {a: {url: {environment: A_URL}, severity: medium}}", "severity"),
         ("routes: {a: {url: {}}}", "one of environment and file"),
-        ("routes: {a: {url: {environment: OTHER}}}", "the environment variable OTHER must hold an address"),
-        ("routes: {a: {url: {file: /nowhere}}}", "the file /nowhere cannot be read"),
         (f"routes: [{SECRET}", "must be YAML"),
     ],
 )
@@ -54,6 +52,24 @@ def test_an_invalid_file_says_what_is_required_and_no_address(home: Settings, te
         read_routes(home, AlertOptions(), {"A_URL": SECRET})
 
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("environment: OTHER", "route b: url: the environment variable OTHER must hold an address"),
+        ("file: /nowhere", "route b: url: the file /nowhere cannot be read"),
+    ],
+)
+def test_an_address_that_is_missing_is_the_problem_of_its_route_alone(home: Settings, url: str, said: str) -> None:
+    """Renewing one team's token must not keep a severe alert from all others."""
+    _written(home, f"routes: {{a: {{url: {{environment: A_URL}}}}, b: {{url: {{{url}}}}}}}")
+
+    a, b = read_routes(home, AlertOptions(), {"A_URL": SECRET})
+
+    assert (a.url, a.problem) == (SECRET, "")
+    assert b.url == ""
+    assert said in b.problem
 
 
 def test_a_route_takes_its_lenders_and_severities_and_what_is_of_all_lenders() -> None:

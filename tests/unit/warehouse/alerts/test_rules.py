@@ -33,3 +33,12 @@ def test_the_page_lists_every_rule_as_it_is_defined() -> None:
 
     rows = {f"| `{rule.kind}` | {rule.meaning} | {rule.high} | {rule.action} |" for rule in alert_rules().values()}
     assert {row for row in rows if row not in page} == set()
+
+
+def test_the_page_of_a_rule_has_the_section_that_it_names() -> None:
+    for rule in alert_rules().values():
+        # a section that is gone would lead to the top of a long page
+        if rule.page:
+            page, _, section = rule.page.partition("#")
+            source = (REPOSITORY / "ml" / "pages" / f"{page}.py").read_text()
+            assert re.search(rf'Section\(\s*"{section}"', source), rule.kind

@@ -122,6 +122,23 @@ def test_a_person_sends_what_failed_without_waiting_for_its_next_try(home: Setti
     assert len(receiver.received) == 1
 
 
+def test_a_route_without_an_address_is_named_and_notified_when_it_has_one(
+    home: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.alert_routes.write_text("routes: {hook: {url: {environment: HOOK_URL}}, late: {url: {environment: LATE_URL}}}")
+    with receiver.running():
+        first = send_due(home, now=NOW)
+        lines = unsent_lines(home)
+        monkeypatch.setenv("LATE_URL", receiver.url)
+        second = send_due(home, now=NOW)
+
+    assert [each.route for each in first] == ["hook"]
+    assert len(lines) == 1
+    assert lines[0].startswith("a route gets no alert: ")
+    assert "the environment variable LATE_URL must hold an address" in lines[0]
+    assert [(each.route, each.problem) for each in second] == [("late", "")]
+
+
 def test_two_that_send_at_a_time_send_each_message_once(home: Settings, receiver: Receiver) -> None:
     """Dagster's sensor looks each minute, and a person may send meanwhile."""
     with receiver.running(), ThreadPoolExecutor(2) as pool:
