@@ -150,7 +150,7 @@ def training_set(*, version: int, lender: str, to: Path | None) -> None:
 @click.option("--shadow", is_flag=True, help="Score every application off the answer path; callers do not see it.")
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=options.Number(0, 1, min_open=True, max_open=True),
     help="Let it answer this share of the applicants, always the same ones.",
 )
 @options.reason
@@ -205,7 +205,7 @@ def show_challenge(lender: str) -> None:
 @click.command()
 @options.version
 @click.option("--steps", help="Shares of the applicants in percent, before all.  [default: 10,25,50]")
-@click.option("--dwell", type=click.FloatRange(0), help="Minutes on each step, at least.  [default: 60]")
+@click.option("--dwell", type=options.Number(0), help="Minutes on each step, at least.  [default: 60]")
 @click.option("--decisions", type=click.IntRange(100), help="Decisions of each version on a step.  [default: 300]")
 @options.reason
 @options.by

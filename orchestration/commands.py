@@ -160,9 +160,9 @@ def status() -> None:
 
 
 @click.command()
-@click.option("--retention-days", type=click.FloatRange(min=0), help="Replaces LOANLAKE_RETENTION_DAYS.")
+@click.option("--retention-days", type=options.Number(min=0), help="Replaces LOANLAKE_RETENTION_DAYS.")
 @click.option(
-    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only while no process reads."
+    "--grace-hours", type=options.Number(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only while no process reads."
 )
 def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     """Merge small files, expire old snapshots, prune the API's log.

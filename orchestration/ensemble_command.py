@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from warehouse.cli import options
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _version_numbers(_ctx: click.Context, _param: click.Parameter, text: str) ->
     type=click.Choice(["mean", "stacking"]),
     help="mean: weights that sum to 1. stacking: a logistic regression on the members.  [default: mean]",
 )
-@click.option("--l2", type=click.FloatRange(0), help="Ridge on the weights.  [default: 100]")
+@click.option("--l2", type=options.Number(0), help="Ridge on the weights.  [default: 100]")
 def ensemble(*, source: str, versions: tuple[int, ...], method: "Method | None", l2: float | None) -> None:
     """Train an ensemble of registered versions of SOURCE's model.
 

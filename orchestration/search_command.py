@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ml.search.results import SearchTrial
     from orchestration.defs.training.searching import Searched
 
-_NUMBER = click.FloatRange(0, min_open=True)
+_NUMBER = options.Number(0, min_open=True)
 
 
 @click.command()

@@ -33,7 +33,7 @@ def _half_life(_ctx: click.Context, _param: click.Parameter, text: str | None) -
         return {}
     if text == "none":
         return {"half_life_months": None}
-    return {"half_life_months": click.FloatRange(0, min_open=True)(text, _param, _ctx)}
+    return {"half_life_months": options.Number(0, min_open=True)(text, _param, _ctx)}
 
 
 @click.command()

@@ -6,6 +6,7 @@ import click
 
 from serving.access.keys import SCOPES, ApiKey, KeyStore
 from serving.options import MOST_REQUESTS
+from warehouse.cli import options
 from warehouse.raw import is_name
 from warehouse.settings import Settings
 
@@ -82,7 +83,7 @@ def create_key(
     "--overlap-hours",
     default=24.0,
     show_default=True,
-    type=click.FloatRange(0, 24 * 365),
+    type=options.Number(0, 24 * 365),
     help="Hours that the old key works beside the new one.",
 )
 @click.option(

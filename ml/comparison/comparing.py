@@ -129,6 +129,8 @@ def plan_of(
     setting that is unknown or, if named, not installed, and for a named family that needs dates that the lender does
     not have.
     """
+    if n_folds < 0 or n_folds == 1:
+        raise SettingError(f"the number of folds must be 0, for none, or at least 2: found {n_folds}")
     chosen, left_out = choose_families(families)
     if not families and lender.dates != "known":
         without = {name for name in chosen if learns_from_open(name)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml.bundle.bundle import Bundle, write_bundle
 from ml.bundle.scorer import Scorer, Scores
 from ml.families.catalogue import FAMILIES, family_of
-from ml.families.single import missing_package
+from ml.families.single import missing_package, require_installed
 from ml.judging.evaluation import CHAMPION, evaluate
 from ml.registry.deployment import read_deployment
 from ml.registry.registered_version import load_registered
@@ -20,7 +20,6 @@ from ml.training.fitting import TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import TrainingSet, rows_seen_by, statement_now
-from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
 from warehouse.files.drafts import draft_directory
 from warehouse.lake.connection import connect
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
-_HOW: Final = "docs/rolling-out.md says how it is installed"
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,13 @@ def choose_families(named: Sequence[str]) -> tuple[tuple[str, ...], dict[str, st
     """
     chosen, left_out = [], {}
     for family in [family_of(name) for name in dict.fromkeys(named)] or FAMILIES:
+        if named:
+            require_installed(family)
         package = missing_package(family)
         if package is None:
             chosen.append(family.name)
         else:
             left_out[family.name] = f"needs the package {package}, which is not installed"
-    if named and left_out:
-        name, why = next(iter(left_out.items()))
-        raise SettingError(f"the family {name} {why}; {_HOW}")
     return tuple(chosen), left_out
 
 

@@ -6,7 +6,6 @@ member's raw score. Its reasons are the members' reasons in the same sum: exact 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml.families.linear.linear_fit import Floats, least_loss
 from ml.families.protocol import Dimension, Family, FittedModel, Matrix, Model, Sample, ServedForm, StreamedSample
+from ml.families.settings import configured
 from ml.families.single import SINGLE_FAMILIES, find_family, missing_package
 from warehouse.errors import SettingError
 
@@ -45,16 +45,7 @@ class Member:
                 f"{self.family} cannot be a member of an ensemble: it learns from loans whose window is still open, "
                 "which an ensemble does not read; from mature loans alone it ranks as xgboost does, so name xgboost"
             )
-        known = list(signature(kind).parameters)
-        unknown = sorted(set(self.settings) - set(known))
-        if unknown:
-            raise SettingError(
-                f"a setting of the member {self.family} must be one of {', '.join(known)}: found {', '.join(unknown)}"
-            )
-        try:
-            return msgspec.convert(dict(self.settings), kind)
-        except msgspec.ValidationError as error:
-            raise SettingError(f"the settings of the member {self.family} cannot be used: {error}") from None
+        return configured(kind, self.settings, f"the member {self.family}: ")
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,23 @@ def find_family(name: object, families: Sequence[type[Family]], what: str) -> ty
     raise SettingError(f"{what} must be one of {known}: found {name!r}")
 
 
-def missing_package(family: type[Family]) -> str | None:
-    """The package that a family needs and that is not installed; None if it can be trained."""
+def missing_package(family: type[Family] | Family) -> str | None:
+    """The package that a family needs and that is not installed; None if it can be trained.
+
+    A family with its settings is asked for these: an ensemble needs what its members need.
+    """
     try:
-        family().packages()
+        (family() if isinstance(family, type) else family).packages()
     except ModuleNotFoundError as error:
         return error.name
     return None
+
+
+def require_installed(family: type[Family] | Family) -> None:
+    """Raise SettingError if the family cannot be trained here, before anything waits for it."""
+    package = missing_package(family)
+    if package is not None:
+        raise SettingError(
+            f"the family {family.name} needs the package {package}, which is not installed; docs/rolling-out.md says "
+            "how it is installed"
+        )

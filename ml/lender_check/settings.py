@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 
 from ml.families.catalogue import require_family
+from ml.families.single import require_installed
 from ml.judging.gate_limits import limits_of
 from ml.training.fitting import training_settings_of
+from ml.training.imbalance import smote_refusal
 from warehouse.errors import SettingError
 from warehouse.features.contract import unknown_names
 from warehouse.lenders.lender import Lender
@@ -48,12 +50,23 @@ def _unknown_entities(lender: Lender, manifest: Path) -> Iterator[str]:
 
 
 def require_settings(lender: Lender, manifest: Path, *, family: str = "") -> None:
-    """Raise SettingError with all problems; ``family``: of a run, in place of the file's."""
+    """Raise SettingError with all problems, or if the model cannot be trained here; ``family``: of a run, in place of
+    the file's.
+    """
     problems = setting_problems(lender, manifest)
     if family:
         problems += _problem(lambda: require_family(family, "--family"))
+    problems = problems or _problem(lambda: _require_trainable(lender, family))
     if problems:
         raise SettingError("\n".join(problems))
+
+
+def _require_trainable(lender: Lender, family: str) -> None:
+    """A package that is missing here, and what no settings of this lender allow, else found after the build."""
+    training = training_settings_of(lender, family=family)
+    require_installed(training.model)
+    if training.imbalance == "smote" and (why := smote_refusal(0)):
+        raise SettingError(f"imbalance smote {why}")
 
 
 def _problem(read: Callable[[], object]) -> tuple[str, ...]:

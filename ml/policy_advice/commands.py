@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from warehouse.cli import options
 from warehouse.errors import SettingError
 from warehouse.settings import Settings
 
@@ -11,7 +12,7 @@ from warehouse.settings import Settings
 @click.command()
 @click.argument("source")
 @click.option(
-    "--cut-off", "asked", type=click.FloatRange(0, 1, min_open=True), metavar="P", help="A cut-off to show as well."
+    "--cut-off", "asked", type=options.Number(0, 1, min_open=True), metavar="P", help="A cut-off to show as well."
 )
 @click.option("--by-amount", is_flag=True, help="Weigh each loan by its amount.  [default: all weigh the same]")
 @click.option(

@@ -136,12 +136,7 @@ def load_registered(settings: Settings, source: str, version: int) -> Bundle:
 
     Raises NotFoundError for an unrecorded version, and BundleError for a missing or different bundle.
     """
-    found = next((each for each in list_versions(settings, source) if each.version == version), None)
-    if found is None:
-        raise NotFoundError(
-            f"version {version} of the model of {source} must be recorded in {settings.versions(source)}: found none; "
-            "restore the file from a backup, or train and register a version again"
-        )
+    found = get_version(settings, source, version)
     bundle = load_bundle(bundle_directory(settings, found.name, version))
     if bundle.digest not in found.digests:
         raise BundleError(

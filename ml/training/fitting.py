@@ -6,7 +6,6 @@ Never reads test rows. Equal training sets and settings give equal candidates, t
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
@@ -19,6 +18,7 @@ from ml.families.catalogue import AUTO, family_of, learns_from_open, require_fam
 from ml.families.ensemble import EnsembleModel
 from ml.families.linear.logistic import LogisticRegression
 from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
+from ml.families.settings import configured
 from ml.families.tree_based.boosted_trees import GradientBoosting
 from ml.training.design_matrix import DesignMatrix
 from ml.training.family_choice import FamilyChoice, choose_family
@@ -156,21 +156,7 @@ def _declared_model(lender: Lender) -> Family:
     wanted = lender.model
     name = wanted.family or AUTO
     require_family(name, f"{lender.path}: model.family")
-    return family_with(TREES if name == AUTO else name, wanted.settings, f"{lender.path}: model.settings.")
-
-
-def family_with(name: str, given: Mapping[str, Any], where: str) -> Family:
-    """A family with these settings; raises SettingError for one that it does not have, found at ``where`` + name."""
-    family = family_of(name)
-    known = list(signature(family).parameters)
-    for setting, value in given.items():
-        if setting not in known:
-            raise SettingError(f"{where}{setting} must be a setting of {name}: known are {', '.join(known)}")
-        try:
-            msgspec.convert({setting: value}, family)
-        except msgspec.ValidationError as error:
-            raise SettingError(f"{where}{setting} cannot be {value}: {error}") from None
-    return msgspec.convert(dict(given), family)
+    return configured(family_of(TREES if name == AUTO else name), wanted.settings, f"{lender.path}: model.settings.")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Every API error is an RFC 9457 problem document (``application/problem+json``); a traceback is never sent."""
 
 import logging
+import re
 import traceback
 import uuid
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from ml.decisions.problems import INVALID, NOT_SCORABLE, STALE_HISTORY, TYPE, Pr
 from serving.http.public_text import without_paths
 
 log = logging.getLogger("loanlake.serving")
+_EXPECTED = re.compile(r"Expected `(?P<kind>\w+)(?: \| null)?`(?P<bound>[^,]*)")
+_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
 
 
 class Problem(ProblemDetailsException):
@@ -197,10 +200,19 @@ def http_problem(status: HTTPStatus, detail: str) -> ProblemDocument:
 def _violations(extra: Any) -> tuple[Violation, ...]:
     listed = extra if isinstance(extra, list) else []
     return tuple(
-        Violation(field=str(each.get("key", "")), rule=str(each.get("message", "")))
+        Violation(field=str(each.get("key", "")), rule=_rule_of(str(each.get("message", ""))))
         for each in listed
         if isinstance(each, dict)
     )
+
+
+def _rule_of(message: str) -> str:
+    """A parameter's rule in words: msgspec names Python's types, where a caller asks what to write."""
+    wanted = _EXPECTED.match(message)
+    if wanted is None or wanted["kind"] not in _KINDS:
+        return message
+    bound = wanted["bound"].replace(">=", "of at least").replace("<=", "of at most")
+    return f"must be {_KINDS[wanted['kind']]}{bound}"
 
 
 def _from_unexpected(error: Exception) -> ProblemDetailsException:

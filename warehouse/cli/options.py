@@ -1,6 +1,7 @@
 """Arguments and options that several commands share."""
 
 import getpass
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,29 @@ def _stated(_ctx: click.Context, _param: click.Parameter, reason: str) -> str:
 
 
 def _names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if text.strip() and not names:
+        raise click.BadParameter(f"must be names with commas between them: found {text!r}")
+    return names
+
+
+class Number(click.FloatRange):
+    """A finite number in a range: NaN lies within every range that is checked by its ends."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; click's usage error for another value."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"must be a finite number: found {value!r}", param, ctx)
+        return number
+
+
+def _folds(_ctx: click.Context, _param: click.Parameter, number: int) -> int:
+    if number == 1:
+        raise click.BadParameter("must be 0, for no folds, or at least 2: found 1")
+    return number
 
 
 def _chosen_lender(_ctx: click.Context, _param: click.Parameter, named: str | None) -> str:
@@ -63,7 +86,8 @@ folds = click.option(
     type=click.IntRange(0),
     default=5,
     show_default=True,
-    help="Folds of all labelled rows to train and measure on; 0: the test loans alone.",
+    callback=_folds,
+    help="Folds of all labelled rows to train and measure on, at least 2; 0: the test loans alone.",
 )
 feature_version = click.option(
     "--feature-version",

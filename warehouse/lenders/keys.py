@@ -5,8 +5,9 @@ A field says its requirement by :class:`Key`; a field that is a dataclass, or a 
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -74,10 +75,21 @@ def _field(hint: Any, value: Any, where: str) -> Any:
     if get_origin(plain) is Mapping:
         items = mapping(value, where)
         return {name: _field(get_args(plain)[1], item, f"{where}.{name}") for name, item in items.items()}
+    refusal = f"{where} {_key(hint).rule}: found {value!r}"
     try:
-        return msgspec.convert(value, hint)
+        found = msgspec.convert(value, hint)
     except msgspec.ValidationError:
-        raise SettingError(f"{where} {_key(hint).rule}: found {value!r}") from None
+        raise SettingError(refusal) from None
+    # NaN is beyond no bound
+    if not all(map(isfinite, _floats(found))):
+        raise SettingError(refusal)
+    return found
+
+
+def _floats(value: Any) -> Iterator[float]:
+    for each in value if isinstance(value, (list, tuple)) else (value,):
+        if isinstance(each, float):
+            yield each
 
 
 def holds(plain: Any) -> type | None:

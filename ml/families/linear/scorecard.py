@@ -227,7 +227,7 @@ class Scorecard:
             max_n_bins=self.max_bins,
             min_bin_size=self.min_bin_share,
         ).fit(values, defaulted, sample_weight=weights)
-        return np.asarray(found.splits, dtype=np.float64)
+        return _at_single_precision(np.asarray(found.splits, dtype=np.float64))
 
     @staticmethod
     def packages() -> dict[str, str]:
@@ -245,3 +245,12 @@ class Scorecard:
     def open(directory: Path) -> PointsModel:
         """The same card."""
         return PointsModel.read(directory)
+
+
+def _at_single_precision(edges: Floats) -> Floats:
+    """Each edge raised to the next float32: the same values lie below it, since a matrix has float32, and its shortest
+    text on the card reads back as the same edge.
+    """
+    near = edges.astype(np.float32)
+    raised = np.where(near < edges, np.nextafter(near, np.float32(np.inf)), near)
+    return np.unique(raised).astype(np.float64)

@@ -123,11 +123,14 @@ def _words(edges: Sequence[float], is_category: bool) -> list[str]:
 
     >>> _words([1.5, 3.0], is_category=False)
     ['below 1.5', '1.5 to below 3', '3 and above', 'missing']
+    >>> _words([0.155950002372], is_category=False)
+    ['below 0.15595', '0.15595 and above', 'missing']
     """
     if is_category and len(edges) == 1:
         return ["no", "yes", MISSING]
     if not edges:
         return ["any", MISSING]
-    texts = [f"{edge:.9g}" for edge in edges]
+    # the shortest text that reads back as the same float32, which is what values are compared as
+    texts = [np.format_float_positional(np.float32(edge), trim="-") for edge in edges]
     between = [f"{low} to below {high}" for low, high in pairwise(texts)]
     return [f"below {texts[0]}", *between, f"{texts[-1]} and above", MISSING]

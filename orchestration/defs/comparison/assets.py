@@ -20,7 +20,7 @@ class ComparisonConfig(dg.Config):
         default=[],
         description="class_weights, smote or none: settings with which the first family is compared too.",
     )
-    folds: int = Field(default=5, ge=0, description="Folds of all labelled rows; 0: the test loans alone.")
+    folds: int = Field(default=5, ge=0, description="Folds of all labelled rows, at least 2; 0: the test loans alone.")
 
 
 @dg.asset(

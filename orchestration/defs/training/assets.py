@@ -140,10 +140,11 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 
-    is_known = is_trained(settings, source, directory) and not run_settings.force_training
-    if not is_known:
-        context.log.info(f"training on {record}")
-        train_candidate(settings, record, contract, training_settings, directory)
+    with directory.turn(context.log.info):
+        is_known = is_trained(settings, source, directory) and not run_settings.force_training
+        if not is_known:
+            context.log.info(f"training on {record}")
+            train_candidate(settings, record, contract, training_settings, directory)
     set_current(settings, source, directory)
     lineage = json.loads((directory.bundle / "lineage.json").read_text())
     return dg.MaterializeResult(

@@ -9,18 +9,22 @@
                                      /judgement.json     the gates' decisions
                                      /registered.json    its model version, once it has one
                                      /publication.json   whether it was published, and why
+    candidates/<source>/<fingerprint>.lock      held by the process that makes it
 
 A fingerprint is equal exactly when training set, feature contract and training settings are: then there is nothing to
 train.
 """
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from warehouse.errors import NotFoundError
 from warehouse.files.replacing import replace_file
+from warehouse.files.turns import file_turn, file_turn_if_free
 from warehouse.settings import Settings
 
 
@@ -85,6 +89,18 @@ class CandidateDirectory:
     def plots(self) -> Path:
         """PNG files, by what they show."""
         return self.path / "plots"
+
+    @contextmanager
+    def turn(self, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+        """Train, judge and register this candidate alone: a second process waits, and finds it done."""
+        lock = self.path.with_name(f"{self.fingerprint}.lock")
+        with file_turn_if_free(lock) as is_free:
+            if is_free:
+                yield
+                return
+        say("another process trains the same rows with the same settings: waiting for its model")
+        with file_turn(lock):
+            yield
 
     def read_plots(self) -> dict[str, bytes]:
         """PNG images by name."""

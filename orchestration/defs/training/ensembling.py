@@ -60,10 +60,11 @@ def run_ensemble(
             f"{found[:12]} at snapshot {record.snapshot}, since persons were erased; train its members again"
         )
     directory = candidate_directory(settings, source, training_fingerprint(record.sha256, first.contract, training))
-    if not is_trained(settings, source, directory):
-        train_candidate(settings, record, first.contract, training, directory)
-    _require_the_same(load_bundle(directory.bundle), bundles)
-    registration = judge_and_register(settings, record, directory)
+    with directory.turn():
+        if not is_trained(settings, source, directory):
+            train_candidate(settings, record, first.contract, training, directory)
+        _require_the_same(load_bundle(directory.bundle), bundles)
+        registration = judge_and_register(settings, record, directory)
     return Ensembled(tuple(bundles), read_weights(directory.bundle), directory, registration)
 
 

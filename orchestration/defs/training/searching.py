@@ -96,9 +96,10 @@ def _trained(
 ) -> tuple[CandidateDirectory, dict[str, Any]]:
     """Train, judge and register; steps that were done before are not repeated."""
     directory = candidate_directory(settings, record.source, of_trials[best.number])
-    if not is_trained(settings, record.source, directory):
-        train_candidate(settings, record, contract, best.settings, directory)
-    return directory, judge_and_register(settings, record, directory)
+    with directory.turn():
+        if not is_trained(settings, record.source, directory):
+            train_candidate(settings, record, contract, best.settings, directory)
+        return directory, judge_and_register(settings, record, directory)
 
 
 def _is_dated(settings: Settings, source: str) -> bool:

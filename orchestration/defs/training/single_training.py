@@ -6,7 +6,8 @@ from typing import Any
 
 from ml.families.catalogue import AUTO
 from ml.families.protocol import Family
-from ml.training.fitting import TREES, TrainingSettings, family_with, training_settings_of
+from ml.families.settings import configured
+from ml.training.fitting import TREES, TrainingSettings, training_settings_of
 from ml.training.imbalance import smote_refusal
 from ml.training.lineage import training_fingerprint
 from orchestration.defs.training.candidates import CandidateDirectory, candidate_directory, read_training_set_record
@@ -53,11 +54,12 @@ def run_training(settings: Settings, plan: TrainingPlan, say: Callable[[str], No
     record = record_for(settings, read_training_set_record(settings, plan.source), training)
     contract = feature_contract(settings, record.feature_version, source=plan.source)
     directory = candidate_directory(settings, plan.source, training_fingerprint(record.sha256, contract, training))
-    is_known = is_trained(settings, plan.source, directory)
-    if not is_known:
-        say(f"training {training.model.name} on features {record.feature_version}, lake snapshot {record.snapshot}")
-        train_candidate(settings, record, contract, training, directory)
-    return Trained(directory, judge_and_register(settings, record, directory), is_known)
+    with directory.turn(say):
+        is_known = is_trained(settings, plan.source, directory)
+        if not is_known:
+            say(f"training {training.model.name} on features {record.feature_version}, lake snapshot {record.snapshot}")
+            train_candidate(settings, record, contract, training, directory)
+        return Trained(directory, judge_and_register(settings, record, directory), is_known)
 
 
 def planned_settings(lender: Lender, plan: TrainingPlan) -> TrainingSettings:
@@ -79,4 +81,4 @@ def planned_settings(lender: Lender, plan: TrainingPlan) -> TrainingSettings:
 def _with(lender: Lender, plan: TrainingPlan, family: Family) -> Family:
     of_file = TREES if lender.model.family in (None, AUTO) else lender.model.family
     before = lender.model.settings if of_file == family.name else {}
-    return family_with(family.name, {**before, **plan.family_settings}, "--setting ")
+    return configured(type(family), {**before, **plan.family_settings}, "--setting ")

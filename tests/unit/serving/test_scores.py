@@ -114,7 +114,7 @@ def test_an_interval_that_is_neither_requested_nor_not_is_refused(client: Client
     answer = client.post("/v1/scores", params={"interval": "wide"}, json=APPLICATION)
 
     assert answer.status_code == 400
-    assert "interval" in answer.text
+    assert answer.json()["errors"] == [{"field": "interval", "rule": "must be true or false"}]
 
 
 def test_a_referral_has_its_interval_and_reasons(own_client: Client) -> None:

@@ -282,6 +282,13 @@ def test_settings_of_imbalance_are_compared_with_the_first_family() -> None:
         plan_of(lender, imbalance=("adasyn",))
 
 
+@pytest.mark.parametrize("n_folds", [1, -1])
+def test_folds_that_cannot_be_are_refused_before_any_training(n_folds: int) -> None:
+    """All families were trained on the test loans first, for minutes."""
+    with pytest.raises(SettingError, match=f"must be 0, for none, or at least 2: found {n_folds}"):
+        plan_of(read_lender(SOURCE), n_folds=n_folds)
+
+
 def test_a_model_that_the_rows_do_not_allow_is_left_out(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ml.training.imbalance.MOST_SMOTE_ROWS", 100)
     smote = replace(FAMILIES["logistic"], imbalance="smote")

@@ -1,11 +1,13 @@
 """What a lender's file sets for gates and features is judged on its own, with dbt's parsed manifest."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ml.families.catalogue import AUTO, FAMILIES
+from ml.families.tab_transformer import TabTransformer
 from ml.lender_check.settings import require_settings, setting_problems
 from warehouse.errors import SettingError
 from warehouse.lenders.files import FileSettings
@@ -94,3 +96,25 @@ def test_a_family_that_a_run_names_must_exist(tmp_path: Path) -> None:
         match=f"--family must be one of {KNOWN}: found 'tree'",
     ):
         require_settings(_lender(), tmp_path / "manifest.json", family="tree")
+
+
+def test_a_family_or_a_balancing_that_is_not_installed_is_refused_before_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run built all tables and stopped at the training, after minutes."""
+    manifest = tmp_path / "manifest.json"
+    monkeypatch.setattr(TabTransformer, "packages", _without_torch)
+    # None is how Python marks a module that cannot be imported
+    monkeypatch.setitem(sys.modules, "imblearn", None)
+    balanced = _lender(model=ModelSettings(family="xgboost", imbalance="smote"))
+
+    with pytest.raises(SettingError, match="the family tab_transformer needs the package torch, which is not inst"):
+        require_settings(_lender(), manifest, family="tab_transformer")
+    with pytest.raises(SettingError, match="imbalance smote needs imbalanced-learn, which is not installed"):
+        require_settings(balanced, manifest)
+    with pytest.raises(SettingError, match="the family hazard needs dates of decision"):
+        require_settings(_lender(dates="none"), manifest, family="hazard")
+
+
+def _without_torch(_family: TabTransformer) -> dict[str, str]:
+    raise ModuleNotFoundError(name="torch")

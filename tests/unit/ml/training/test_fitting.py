@@ -182,7 +182,7 @@ def test_a_lender_sets_its_model_cut_off_and_bands() -> None:
     ("settings", "message"),
     [
         ({"depth": 2}, "bank.yml: model.settings.depth must be a setting of xgboost: known are max_trees, "),
-        ({"max_depth": 2.5}, "bank.yml: model.settings.max_depth cannot be 2.5: Expected `int`, got `float`"),
+        ({"max_depth": 2.5}, "bank.yml: model.settings.max_depth must be a whole number: found 2.5"),
     ],
 )
 def test_a_setting_that_its_family_does_not_have_is_refused(settings: dict[str, float], message: str) -> None:

@@ -82,8 +82,11 @@ def test_a_lender_without_a_file_has_no_settings(tmp_path: Path, source: str) ->
         ),
         (
             "limits: {annual_rate: [.nan, 5]}",
-            r"limits.annual_rate must be two .*, the lower one first: found \[nan, 5",
+            r"limits.annual_rate must be two numbers in brackets, low and high: found \[nan, 5",
         ),
+        ("model: {half_life_months: .nan}", r"model.half_life_months must be a number above 0, or null: found nan"),
+        ("model: {settings: {l2: .nan}}", r"model.settings.l2 must be a number, a text or a list of texts: found nan"),
+        ("policy: {refer_width: .inf}", r"policy.refer_width must be a number from 0, below 1, or null: found inf"),
         ("limits: {annual_rate: 5}", r"limits.annual_rate must be two numbers in brackets, low and high: found 5"),
         ("gates: {max_auc: 0.97}", r"gates.max_auc must hold names with values: found 0.97"),
         ("gates: {max_auc: {limit: 0.97}}", r"gates.max_auc.reason must say why the limit is moved: found nothing"),

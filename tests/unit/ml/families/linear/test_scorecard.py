@@ -43,6 +43,20 @@ def test_the_printed_points_add_up_to_the_score_of_every_row(card: PointsModel, 
     assert card.points(card.raw_scores(rows)).tolist() == totals.tolist()
 
 
+def test_a_value_written_as_the_card_prints_an_edge_lies_in_the_upper_bin(card: PointsModel, tmp_path: Path) -> None:
+    """An edge printed as 0.155950002 let 0.15595 look as if below it; as float32, which is compared, it is not."""
+    card.write(tmp_path, NAMES)
+    lines = csv.DictReader((tmp_path / "scorecard.csv").read_text().splitlines())
+
+    lower = [
+        line["values"].split()[0]
+        for line in lines
+        if line["column"] == "income" and (" and above" in line["values"] or " to below " in line["values"])
+    ]
+
+    assert np.array(lower, dtype=np.float32).astype(np.float64).tolist() == list(card.columns[0].edges)
+
+
 def test_points_mean_the_odds_that_the_settings_say() -> None:
     card = Scorecard(base_points=500, base_odds=20, points_to_double=40).fit(TRAIN, TUNE, FREE)
 

@@ -1,6 +1,8 @@
 """One candidate is trained as the command says, and as the lender's file says where the command is silent."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -56,7 +58,7 @@ def test_what_is_asked_for_takes_the_place_of_the_file() -> None:
     ("given", "text"),
     [
         ({"family_settings": {"depth": 3}}, "--setting depth must be a setting of xgboost: known are max_trees"),
-        ({"family": "scorecard", "family_settings": {"l2": "much"}}, "--setting l2 cannot be much"),
+        ({"family": "scorecard", "family_settings": {"l2": "much"}}, "--setting l2 must be a number: found 'much'"),
         ({"family": "forest"}, "the family of a model must be one of auto, xgboost"),
     ],
 )
@@ -109,6 +111,19 @@ def test_a_candidate_is_trained_once_and_beside_the_main_job(accepted: Settings)
     assert "outcome  w" in text
     assert RULE in text
     assert "or: `loanlake challenge start 2 --shadow --lender simulated --reason …` compares it" in text
+
+
+def test_a_second_command_waits_for_the_first_and_finds_its_model(accepted: Settings) -> None:
+    """The second trained for nothing and stopped at the bundle of the first, which "exists"."""
+    plan, said = _plan(family="logistic"), Queue[str]()
+    directory = run_training(accepted, plan).candidate
+    with ThreadPoolExecutor(1) as second:
+        with directory.turn():
+            trained = second.submit(run_training, accepted, plan, said.put)
+            assert "another process trains the same rows" in said.get(timeout=30)
+            assert not trained.done()
+
+        assert trained.result(timeout=30).is_known
 
 
 def test_a_lender_without_a_training_set_is_told_how_to_get_one(home: Settings) -> None:
