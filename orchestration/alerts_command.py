@@ -78,7 +78,7 @@ def ack(*, alert_id: str, by: str, reason: str) -> None:
 @alerts.command()
 @click.option("--dead", "with_dead", is_flag=True, help="Also messages that were given up.")
 def send(*, with_dead: bool) -> None:
-    """Send what is due to the routes now, and what failed without waiting for its next try.
+    """Send now what is due or failed.
 
     Dagster's sensor alerts_to_send sends what is due every minute. Routes are declared in alert_routes.yml of the home
     (docs/alerts.md). Exit code 1: a message was not delivered.

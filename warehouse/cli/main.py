@@ -16,7 +16,21 @@ from warehouse.settings.registry import misspelt
 
 _SECTIONS = {
     "Every day": (
-        *("run", "up", "serve", "ingest", "sql", "status", "alerts", "replay", "lineage", "key", "settings", "sign-in"),
+        *(
+            "run",
+            "up",
+            "serve",
+            "ingest",
+            "sql",
+            "status",
+            "alerts",
+            "report",
+            "replay",
+            "lineage",
+            "key",
+            "settings",
+            "sign-in",
+        ),
     ),
     "Models": ("model", "challenge", "canary", "policy"),
     "Data and features": ("lender", "data", "feature", "dev"),
