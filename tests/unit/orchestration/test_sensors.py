@@ -269,6 +269,26 @@ def test_a_refresh_that_succeeded_is_not_repeated(home: Settings, instance: dg.D
     assert tick(new_files, instance, cursor) == ([], "the inbox is empty")
 
 
+def test_files_that_come_while_a_refresh_is_under_way_start_none_beside_it(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """A month sent again while its run still waited in the queue was built twice."""
+    drop(home, "lending_club/loans/2024-01.csv")
+    (request,), cursor = tick(new_files, instance)
+    run = of_request(instance, "refresh", request)
+    drop(home, "lending_club/loans/2024-02.csv")
+
+    with dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=lender_jobs()) as context:
+        meanwhile = new_files.evaluate_tick(context)
+    instance.report_run_canceled(run)
+    left, _ = tick(new_files, instance, meanwhile.cursor)
+
+    assert not meanwhile.run_requests
+    assert meanwhile.skip_message == ("lending_club: files have come since a run was started, which may load them")
+    assert len(left) == 1, "the files that it did not load are given to another"
+    assert left[0].tags != request.tags
+
+
 def test_a_lenders_failed_refresh_keeps_no_other_lender_waiting(home: Settings, instance: dg.DagsterInstance) -> None:
     drop(home, "lending_club/loans/2024-01.csv")
     (request,), cursor = tick(new_files, instance)
