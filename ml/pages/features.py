@@ -40,14 +40,13 @@ class FeatureMonths(msgspec.Struct, frozen=True):
     feature: str
     months: Sequence[FeatureMonth]
 
-    @property
-    def worst(self) -> float:
-        """The greatest index for its limit in the newest month."""
-        return _times(self.months[-1])
+    def at(self, month: str) -> FeatureMonth | None:
+        """A month, if it was measured."""
+        return next((each for each in self.months if each.month == month), None)
 
 
 def read_features(tables: Tables, version: Row) -> list[FeatureMonths]:
-    """Each feature of a version; those that have moved most in their newest month first."""
+    """Each feature of a version; those that have moved most in the newest judged month first."""
     rows = tables.rows(
         "select feature, month, psi, psi_limit, ks, ks_limit, missing_share_reference as missing_then, "
         "missing_share_current as missing, missing_share_limit as missing_limit, is_drifted, is_severe, bins "
@@ -65,7 +64,19 @@ def read_features(tables: Tables, version: Row) -> list[FeatureMonths]:
         )
         found.setdefault(row["feature"], []).append(month)
     features = [FeatureMonths(feature, months) for feature, months in found.items()]
-    return sorted(features, key=lambda each: (not each.months[-1].is_drifted, -each.worst, each.feature))
+    newest = newest_judged(features)
+    return sorted(features, key=lambda each: (*_calmness(each.at(newest)), each.feature))
+
+
+def newest_judged(features: Sequence[FeatureMonths]) -> str:
+    """The newest month of enough decisions to be judged; without any, the newest; empty if none was measured."""
+    months = [month for each in features for month in each.months]
+    judged = [month.month for month in months if month.psi_limit is not None]
+    return max(judged or [month.month for month in months], default="")
+
+
+def _calmness(month: FeatureMonth | None) -> tuple[bool, float]:
+    return (True, 0.0) if month is None else (not month.is_drifted, -_times(month))
 
 
 def heat_map(features: Sequence[FeatureMonths], source: str) -> Figure:
@@ -89,7 +100,7 @@ def heat_map(features: Sequence[FeatureMonths], source: str) -> Figure:
 
 def drifted_of(features: Sequence[FeatureMonths], month: str) -> list[FeatureMonths]:
     """The features that have drifted in a month."""
-    return [each for each in features if any(found.month == month and found.is_drifted for found in each.months)]
+    return [each for each in features if (found := each.at(month)) is not None and found.is_drifted]
 
 
 def feature_section(each: FeatureMonths, asked: str | None) -> Section:

@@ -10,7 +10,7 @@ from ml.figures.forms import written
 from ml.figures.shapes import Bars, Figure, Form, Line, Lines, Missing, Table
 from ml.judging.intervals import wilson
 from ml.pages.document import Section
-from ml.pages.features import FeatureMonths, drifted_of, heat_map, two_distributions
+from ml.pages.features import FeatureMonths, drifted_of, heat_map, newest_judged, two_distributions
 from ml.pages.reading import Row, Tables, by_month, months_of, names_of
 from ml.registry.deployment import Challenger
 
@@ -73,11 +73,11 @@ def trial_section(tables: Tables, challenger: Challenger) -> Section:
 
 
 def monitoring_summary(features: Sequence[FeatureMonths]) -> str:
-    """One sentence about the newest month."""
-    months = sorted({month.month for each in features for month in each.months})
-    if not months:
+    """One sentence about the newest month of enough decisions to be judged."""
+    month = newest_judged(features)
+    if not month:
         return "Nothing was measured yet."
-    return f"{months[-1]}: {len(drifted_of(features, months[-1]))} of {len(features)} features have drifted."
+    return f"{month}: {len(drifted_of(features, month))} of {len(features)} features have drifted."
 
 
 def auc_interval(auc: float, n_defaults: int, n_others: int) -> tuple[float, float]:

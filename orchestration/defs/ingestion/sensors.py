@@ -58,7 +58,10 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     requests, asked_now = [], {}
     for source in sorted({*waiting, *unsettled}):
         files, last = waiting.get(source, frozenset()), unsettled.get(source)
-        if last is None or not files <= last.files:
+        if last is not None and not files <= last.files and _is_under_way(context.instance, last):
+            # it may yet load them; those that it leaves are new to the tick after it
+            files, why_not = files & last.files, "files have come since a run was started, which may load them"
+        elif last is None or not files <= last.files:
             # by time, not by files: a file renamed back has three tries again
             last, why_not = _Asked(f"{source}, {datetime.now(UTC).isoformat()}", files), ""
         else:
@@ -99,6 +102,11 @@ def _request(source: str, asked: _Asked) -> dg.RunRequest:
 
 def _latest_run(instance: dg.DagsterInstance, asked: _Asked) -> dg.DagsterRun | None:
     return next(iter(instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags=asked.tags), limit=1)), None)
+
+
+def _is_under_way(instance: dg.DagsterInstance, asked: _Asked) -> bool:
+    latest = _latest_run(instance, asked)
+    return latest is not None and not latest.is_finished
 
 
 def _has_not_succeeded(instance: dg.DagsterInstance, asked: _Asked) -> bool:

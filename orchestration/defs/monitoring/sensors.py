@@ -6,18 +6,23 @@ labels).
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import dagster as dg
 
 from ml.registry.deployment import Deployment
 from orchestration.defs.monitoring.alert_rules import Alarm, decay_alarm, drift_alarm, new_labels_alarm
-from orchestration.defs.pipeline.jobs import retrain, send_alerts
+from orchestration.defs.pipeline.jobs import default_risk, monitor, retrain, send_alerts
 from orchestration.lib.champions import champion_of, refresh_config
 from orchestration.lib.lenders import run_of, why_unknown
-from orchestration.lib.retries import why_not_now
+from orchestration.lib.retries import UNFINISHED, why_not_now
 from warehouse.alerts.sending import outlook
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
+
+#: How long messages wait for a run that measures, which sends at its end.
+_LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
@@ -51,8 +56,20 @@ def alerts_to_send(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
     if not found.due:
         unknown = "".join(f"; a route gets no alert: {problem}" for problem in found.problems)
         return dg.SkipReason(f"no notification is due{dead}{unknown}")
-    why_not = why_not_now(context.instance, send_alerts.name)
+    why_not = _why_not_yet(context.instance) or why_not_now(context.instance, send_alerts.name)
     return dg.SkipReason(f"{len(found.due):,} notifications are due; {why_not}{dead}") if why_not else dg.RunRequest()
+
+
+def _why_not_yet(instance: dg.DagsterInstance) -> str:
+    """Halfway through a run, alerts of a version that was replaced have ended and those of its successor are to come.
+
+    Unfinished after an hour, a run may be stuck: it keeps no message any longer.
+    """
+    begun = datetime.now(UTC) - _LONGEST_WAIT
+    for job in (retrain, monitor, default_risk):
+        if instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=UNFINISHED, created_after=begun)):
+            return f"a run of {job.name} is under way, and sends at its end"
+    return ""
 
 
 def _requests(rule: Callable[[Settings, Deployment], Alarm | None]) -> Iterator[dg.RunRequest | dg.SkipReason]:

@@ -33,8 +33,9 @@ _model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
 _scores = dg.AssetSelection.assets(layers.ONLINE_STORE, layers.BATCH_DECISIONS, layers.PREDICTIONS)
 _figures = dg.AssetSelection.assets(layers.PUBLISHED_FIGURES)
 _report = dg.AssetSelection.assets(layers.DRIFT_REPORT)
+# alerts are about the versions in service, and the changes say which
 _monitoring = (
-    dg.AssetSelection.groups("portfolio", "monitoring")
+    (dg.AssetSelection.groups("portfolio", "monitoring") | dg.AssetSelection.assets(layers.DEPLOYMENT_CHANGES))
     - _report
     - dg.AssetSelection.assets(layers.DECISION_HISTORY, *layers.DATA_CHECKS)
 )

@@ -92,6 +92,17 @@ def test_jobs_and_their_steps(repository: dg.RepositoryDefinition) -> None:
     assert_snapshot("jobs", [f"{job.name}: {', '.join(sorted(node.name for node in job.nodes))}" for job in jobs])
 
 
+def test_alerts_are_sent_of_the_versions_that_the_same_run_has_put_in_service(
+    repository: dg.RepositoryDefinition,
+) -> None:
+    """A training's own run reported the alerts of the version that it had replaced."""
+    steps = {job.name: {node.name for node in job.nodes} for job in repository.get_all_jobs()}
+    measuring = {name for name, names in steps.items() if "dbt_monitoring" in names}
+
+    assert {"default_risk", "retrain", "monitor"} <= measuring
+    assert {name for name in measuring if "serving__deployment_changes" not in steps[name]} == set()
+
+
 def test_schedules_and_sensors(repository: dg.RepositoryDefinition) -> None:
     schedules = sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
     sensors = sorted(repository.sensor_defs, key=lambda sensor: sensor.name)

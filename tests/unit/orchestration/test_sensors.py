@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -267,6 +267,26 @@ def test_a_refresh_that_succeeded_is_not_repeated(home: Settings, instance: dg.D
     file.unlink()
 
     assert tick(new_files, instance, cursor) == ([], "the inbox is empty")
+
+
+def test_files_that_come_while_a_refresh_is_under_way_start_none_beside_it(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """A month sent again while its run still waited in the queue was built twice."""
+    drop(home, "lending_club/loans/2024-01.csv")
+    (request,), cursor = tick(new_files, instance)
+    run = of_request(instance, "refresh", request)
+    drop(home, "lending_club/loans/2024-02.csv")
+
+    with dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=lender_jobs()) as context:
+        meanwhile = new_files.evaluate_tick(context)
+    instance.report_run_canceled(run)
+    left, _ = tick(new_files, instance, meanwhile.cursor)
+
+    assert not meanwhile.run_requests
+    assert meanwhile.skip_message == ("lending_club: files have come since a run was started, which may load them")
+    assert len(left) == 1, "the files that it did not load are given to another"
+    assert left[0].tags != request.tags
 
 
 def test_a_lenders_failed_refresh_keeps_no_other_lender_waiting(home: Settings, instance: dg.DagsterInstance) -> None:
@@ -611,3 +631,24 @@ def test_a_new_alert_starts_a_sending_once_a_route_is_declared(
     assert len(tick(alerts_to_send, instance)[0]) == 1
     show(home, alert(state="acknowledged"))
     assert tick(alerts_to_send, instance) == ([], "no notification is due")
+
+
+def test_a_run_that_measures_is_not_overtaken_by_a_sending(
+    home: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Halfway, the alerts of the replaced version would be reported as resolved, and then as new of the next."""
+    show(home, alert())
+    home.alert_routes.write_text("routes: {hook: {url: {environment: HOOK_URL}}}")
+    monkeypatch.setenv("HOOK_URL", "json://127.0.0.1:1/")
+    run = dg.DagsterRun(job_name="retrain", run_id="r-1", status=dg.DagsterRunStatus.STARTED)
+    instance.add_run(run)
+
+    meanwhile = tick(alerts_to_send, instance)
+    with monkeypatch.context() as later:
+        later.setattr("orchestration.defs.monitoring.sensors._LONGEST_WAIT", timedelta(0))
+        stuck, _ = tick(alerts_to_send, instance)
+    instance.report_run_failed(run)
+    failed, _ = tick(alerts_to_send, instance)
+
+    assert meanwhile == ([], "1 notifications are due; a run of retrain is under way, and sends at its end")
+    assert (len(stuck), len(failed)) == (1, 1)
