@@ -274,7 +274,7 @@ def test_a_search_goes_from_the_command_to_a_registered_version(home: Home, monk
     trials = home.rows("select trial, log_loss from models.search_trials order by log_loss")
     assert len(trials) == 4
     [line] = [line for line in done.output.splitlines() if line.startswith("model  default_risk_simulated version ")]
-    assert line.endswith("; not served")
+    assert line.endswith("not served")  # passed, or refused: so few loans decide nothing here
     registered = get_version(home.settings, LENDER, int(line.split()[3].rstrip(":")))
     best = home.rows("select fingerprint from models.search_trials where is_best")
     assert best == [(registered.fingerprint,)]
