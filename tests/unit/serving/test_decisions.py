@@ -88,7 +88,7 @@ def test_a_list_goes_on_at_its_cursor(own_client: Client, own_home: ServingHome)
         ("/v1/scores?dry_run=1", "dry_run", "is not a parameter of this path"),
         ("/v1/batches?stat=queued", "stat", "did you mean state?"),
         ("/v1/decisions?limit=0", "limit", "1"),
-        ("/v1/decisions?limit=many", "limit", "int"),
+        ("/v1/decisions?limit=many", "limit", "whole number"),
         ("/v1/batches?state=done", "state", "must be one of queued, running"),
         ("/v1/decisions?cursor=!", "cursor", "next_cursor"),
         (f"/v1/decisions?cursor={_encoded('2026-01-01T00:00:00+05:00 x')}", "cursor", "next_cursor"),

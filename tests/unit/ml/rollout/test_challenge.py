@@ -146,7 +146,7 @@ def test_estimated_reasons_may_be_tried_in_shadow_and_answer_no_caller(home):
         lambda: begin_challenge(home, 2, source=SOURCE, plan=CanaryPlan(), by="someone"),
         lambda: promote(home, 2, source=SOURCE, by="someone"),
     ):
-        with pytest.raises(GateRefusal, match=r"refused by reasons_are_exact: .*tried in shadow: `loanlake challenge"):
+        with pytest.raises(GateRefusal, match=r"refused by reasons_are_exact: .*override by name"):
             answering()
     assert read_deployment(home, SOURCE).model_version == 1
 

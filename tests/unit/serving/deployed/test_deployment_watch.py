@@ -124,9 +124,11 @@ def test_a_bound_key_reaches_its_lender_alone(client: Client, bound: dict[str, s
     assert [answer.status_code for answer in refused] == [403] * len(refused)
     assert "is bound to lenders: cards; found 'simulated'" in refused[0].json()["detail"]
     assert {decision["lender"] for decision in listed} == {CARDS}
-    page = client.get("/?lender=simulated", headers=bound).text
-    assert "default_risk_cards version 1" in page
-    assert "simulated" not in page
+    page, others = client.get("/", headers=bound), client.get("/?lender=simulated", headers=bound)
+    assert "default_risk_cards version 1" in page.text
+    assert "simulated" not in page.text
+    assert others.status_code == 403
+    assert "simulated" not in others.text
 
 
 def test_a_key_bound_to_another_lender_than_the_default_is_refused_on_short_paths(
