@@ -5,7 +5,19 @@ from ml.pages.monitoring import monitoring_summary
 
 
 def of_month(month: str, *, limit: float | None, is_drifted: bool = False) -> FeatureMonth:
-    return FeatureMonth(month=month, psi=0.4, psi_limit=limit, is_drifted=is_drifted, is_severe=False, bins=[])
+    return FeatureMonth(
+        month=month,
+        psi=0.4,
+        psi_limit=limit,
+        ks=None,
+        ks_limit=None,
+        missing_then=0.0,
+        missing=0.0,
+        missing_limit=None,
+        is_drifted=is_drifted,
+        is_severe=False,
+        bins=[],
+    )
 
 
 def test_the_summary_is_about_the_newest_month_that_was_judged() -> None:
