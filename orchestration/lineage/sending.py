@@ -20,6 +20,7 @@ from orchestration.lineage.columns import LakeColumns
 from orchestration.lineage.graph import remembered
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
+from warehouse.settings.variable import masked
 
 log = logging.getLogger("loanlake.lineage")
 
@@ -85,9 +86,9 @@ class Sender:
                 "run %s: %d OpenLineage events were not delivered to %s, %d were: %s",
                 run_id,
                 n_lost,
-                os.environ.get("OPENLINEAGE_URL"),
+                masked(os.environ.get("OPENLINEAGE_URL", "")),
                 self.counts["sent"],
-                self._reason or "the receiver is slow",
+                masked(self._reason) or "the receiver is slow",
             )
         self.counts.clear()
         self._reason, self._is_down_at_the_end = "", False

@@ -168,6 +168,24 @@ def test_a_receiver_that_is_down_costs_no_time_and_is_counted(caplog: pytest.Log
     assert warning.getMessage().endswith(", 0 were: ConnectionError: connection refused")
 
 
+def test_the_receivers_password_is_in_no_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither by the variable, nor by an error that quotes the address."""
+    url = "https://loanlake:hunter2@lineage.bank"
+    monkeypatch.setenv("OPENLINEAGE_URL", url)
+
+    def refused(_: object) -> None:
+        raise ConnectionError(f"503 Server Error for url: {url}/api/v1/lineage")
+
+    sender = Sender(lambda *told: [told], refused, rest_seconds=0.01)
+    with caplog.at_level(logging.WARNING):
+        sender.tell("r", _Ended(), time.time())
+
+    assert "hunter2" not in caplog.text
+    assert caplog.text.count("https://loanlake:***@lineage.bank") == 2
+
+
 def test_a_receiver_that_hangs_is_left_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     answered = threading.Event()
     sender = Sender(lambda *told: [told], lambda _: answered.wait(60), seconds_without_delivery=0.1)
