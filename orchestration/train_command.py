@@ -13,6 +13,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from orchestration.defs.serving.publishing import Outcome
     from orchestration.defs.training.single_training import Trained
+    from warehouse.lenders.lender import PublishMode
 
 
 def _settings(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
@@ -77,11 +78,11 @@ def _half_life(_ctx: click.Context, _param: click.Parameter, text: str | None) -
     "LOANLAKE_PUBLISH, or auto]",
 )
 @options.by
-def train(*, source: str, publish: str | None, by: str, half_life: dict[str, Any], **given: Any) -> None:
+def train(*, source: str, publish: "PublishMode | None", by: str, half_life: dict[str, Any], **given: Any) -> None:
     """Train one candidate for SOURCE on the rows of its last run.
 
-    It is measured, judged by all gates and registered, and the answer says what came out and what to do next. No table
-    is built again: the training set is that of the last `loanlake run SOURCE`. What is not given is as the lender's
+    It is measured, judged by all gates and registered, and the answer says what came out and what to do next. Tables
+    are not rebuilt: the training set is that of the last `loanlake run SOURCE`. What is not given is as the lender's
     file says. A model with the same rows and settings is not trained twice.
 
     As in a run, a model that passed its gates is published only if the rule says so: as the first model, as a refresh
@@ -108,7 +109,7 @@ def train(*, source: str, publish: str | None, by: str, half_life: dict[str, Any
     if is_refused(settings, source, found):
         click.echo("\n".join([*figure_lines(found), *refusal_lines(source, found)]))
         sys.exit(1)
-    outcome = publish_candidate(settings, source, mode=publish, reason="", by=by, directory=found.candidate)  # type: ignore[arg-type]
+    outcome = publish_candidate(settings, source, mode=publish, reason="", by=by, directory=found.candidate)
     click.echo("\n".join([*figure_lines(found), *outcome_lines(source, found, outcome)]))
 
 

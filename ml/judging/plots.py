@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,6 +29,8 @@ _OTHERS: Final = {
 _BAD: Final = "#b3402f"
 _GOOD: Final = "#5b8db8"
 _CURVE_POINTS: Final = 1000
+#: Of a bold title in 11 points.
+_CHARACTERS_PER_INCH: Final = 10.5
 
 
 def draw_all(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> dict[str, bytes]:
@@ -149,7 +152,9 @@ def open_figure(
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     found = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+    # matplotlib's own wrapping leaves no room for the second line
+    wrapped = "\n".join(fill(line, int(_CHARACTERS_PER_INCH * size[0])) for line in title.splitlines())
+    figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
     for axes in found:
         _strip(axes)
     return figure, list(found)

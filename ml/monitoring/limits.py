@@ -72,7 +72,7 @@ class DriftRule:
         return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
 
     def ks_limit(self, *, n_reference: int, n_current: int) -> float | None:
-        """The distance above which a month of so many present values has drifted; None if there is no such rule.
+        """The distance above which a month of this many present values has drifted; None without such a rule.
 
         >>> DriftRule(ks=0.1).ks_limit(n_reference=20_000, n_current=2_000)
         0.1

@@ -21,8 +21,8 @@ _MOST_VINTAGES = 48
 _LOSS_MONTHS = 12
 
 
-def portfolio_sections(tables: Tables, version: Row | None) -> list[Section]:
-    """All sections but the profit curve; without a version those that need none."""
+def portfolio_sections(tables: Tables, version: Row | None, profit: Section) -> list[Section]:
+    """All sections, with the profit curve before the concentration; without a version those that need none."""
     return [
         Section(
             "vintages",
@@ -40,6 +40,7 @@ def portfolio_sections(tables: Tables, version: Row | None) -> list[Section]:
             "Decisions of the version in service, those on past applications included. Losses are of decisions "
             "with mature labels: expected by the probabilities, and realised by the outcomes.",
         ),
+        profit,
         Section("concentration", "Concentration", _concentration(tables.rows(_CONCENTRATION), tables.source)),
     ]
 

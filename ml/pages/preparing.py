@@ -40,6 +40,7 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
     version: Row | None = None
     if served is not None:
         version = {"model_name": served.model_name, "model_version": served.model_version}
+    profit = profit_section(settings, source, until)  # by a connection of its own
     with closing(connect(settings)) as con:
         con.execute("begin")  # all tables as of one snapshot
         tables, snapshot = Tables(con, source, until), current_snapshot(con)
@@ -48,7 +49,7 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
         sections_of: dict[PageName, list[Section]] = {
             "models": model_sections(tables, settings),
             "monitoring": monitoring_sections(tables, version, features) if version else _unserved(source),
-            "portfolio": portfolio_sections(tables, version),
+            "portfolio": portfolio_sections(tables, version, profit),
         }
         if served is not None and served.challenger is not None:
             sections_of["monitoring"].insert(1, trial_section(tables, served.challenger))
@@ -57,7 +58,6 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
             "monitoring": monitoring_summary(features),
             "portfolio": portfolio_summary(tables),
         }
-    sections_of["portfolio"].insert(3, profit_section(settings, source, until))
     at = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     last = newest[0]["month"] if newest else None
     documents = {

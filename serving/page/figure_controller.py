@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from ml.pages.document import PageName
 from serving.access.guards import ANY, SCOPE, caller
 from serving.deployed.deployment_watch import DeploymentWatch
-from serving.page.figures import FigurePages
+from serving.page.figures import TITLES, FigurePages
 from serving.page.frame import Frame, PageLinks, frame_of, lender_notice, no_access, notice, page, unknown_parameters
 
 
@@ -19,38 +19,17 @@ class FigureController(Controller):
     include_in_schema = False
     opt = {SCOPE: ANY}  # noqa: RUF012 - Litestar reads it as a class attribute
 
-    @get("/models")
-    async def models(
+    @get([f"/{name}" for name in TITLES])
+    async def prepared(
         self,
         request: Request[Any, Any, Any],
         figure_pages: NamedDependency[FigurePages],
         deployments: NamedDependency[DeploymentWatch],
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
-        """Versions, their figures and gates, when each served, and the comparison of families."""
-        return await _shown("models", request, figure_pages, deployments, links)
-
-    @get("/monitoring")
-    async def monitoring(
-        self,
-        request: Request[Any, Any, Any],
-        figure_pages: NamedDependency[FigurePages],
-        deployments: NamedDependency[DeploymentWatch],
-        links: NamedDependency[PageLinks],
-    ) -> Response[Any]:
-        """Performance, drift, scores and calibration; with ``feature``, its distributions in a ``month``."""
-        return await _shown("monitoring", request, figure_pages, deployments, links)
-
-    @get("/portfolio")
-    async def portfolio(
-        self,
-        request: Request[Any, Any, Any],
-        figure_pages: NamedDependency[FigurePages],
-        deployments: NamedDependency[DeploymentWatch],
-        links: NamedDependency[PageLinks],
-    ) -> Response[Any]:
-        """Vintages, roll rates, approvals and losses, profit, concentration."""
-        return await _shown("portfolio", request, figure_pages, deployments, links)
+        """The page that the path names; of monitoring, with ``feature``, its distributions in a ``month``."""
+        name = next(name for name in TITLES if name == request.url.path.strip("/"))
+        return await _shown(name, request, figure_pages, deployments, links)
 
 
 async def _shown(

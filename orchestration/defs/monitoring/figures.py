@@ -20,7 +20,7 @@ from warehouse.settings import Settings
     ],
     group_name="monitoring",
     kinds={"duckdb", "prometheus"},
-    # of two runs at once, the older one's file must not replace the newer one's
+    # of two runs at the same time, the older one's file must not replace the newer one's
     pool=layers.LAKE_WRITER,
 )
 def published_figures() -> dg.MaterializeResult[None]:

@@ -104,7 +104,7 @@ volume as (
         n_earlier_months,
         cast(n_rows as double) as value,
         expected,
-        -- less than usual is no fall while the month lasts
+        -- less than usual is not a fall while the month lasts
         case
             when is_finished
                 then floor(least(

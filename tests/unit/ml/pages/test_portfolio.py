@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from ml.figures.shapes import Heat, Lines
+from ml.pages.document import Section
 from ml.pages.portfolio import portfolio_sections
 from ml.pages.reading import Row, Tables, months_between
 
@@ -21,7 +22,7 @@ class _Rows(Tables):
 
 
 def _figure(tables: _Rows, name: str) -> Any:
-    sections = portfolio_sections(tables, {"model_name": "m", "model_version": 1})
+    sections = portfolio_sections(tables, {"model_name": "m", "model_version": 1}, Section("profit", "Profit", []))
     return next(figure for section in sections for figure in section.figures if getattr(figure, "name", "") == name)
 
 
