@@ -6,9 +6,10 @@ Loading one imports no pandas, XGBoost, MLflow or DuckDB, so an API process load
 The first block of many rows imports the model's library; an API process never scores one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isnan
 from operator import itemgetter
 
 import msgspec
@@ -20,7 +21,7 @@ from ml.bundle.logged_values import ReasonCode, dump_reasons
 from ml.calibration.calibrators import uncalibrated
 from ml.families.protocol import Matrix, Model
 from ml.training.policy import DECISION_WORDS, Decision
-from warehouse.features.columns import FeatureColumn, missing_text
+from warehouse.features.columns import missing_text
 from warehouse.features.contract import FeatureContract, compile_contract
 
 #: Maximum of principal reasons in adverse-action notices: four, by the commentary on US Regulation B.
@@ -101,7 +102,7 @@ class Scorer:
 
     def score_of(self, raws: NDArray[np.float32]) -> Score:
         """The score that follows from a raw score, shape (1,)."""
-        raw, points = float(raws[0]), self._served.points(raws)
+        raw = float(raws[0])
         # NumPy on one value takes four times as long
         before_calibration = 1.0 / (1.0 + float(np.exp(-raw)))
         probability = self.bundle.calibrator.apply_one(before_calibration)
@@ -114,7 +115,7 @@ class Scorer:
             high,
             policy.band(probability),
             policy.decide(probability, low, high),
-            None if points is None else int(points[0]),
+            self._served.points_of_one(raw),
         )
 
     def score_matrix(self, matrix: Matrix) -> Scores:
@@ -150,16 +151,14 @@ class Scorer:
 
     def reasons_of_row(self, row: NDArray[np.float32]) -> list[ReasonCode]:
         """:meth:`reasons` of an encoded row, shape (n_columns,)."""
-        by_feature = self.contributions(row)
+        weights = zip(self._matrix.feature_names, self._by_feature(row), strict=True)
         reasons: dict[str, ReasonCode] = {}
-        for feature, contribution in principal(by_feature, least_share=self.bundle.policy.least_reason_share):
+        for feature, contribution in principal(weights, least_share=self.bundle.policy.least_reason_share):
             if len(reasons) == MOST_REASONS:
                 break
-            column, is_missing = self._features[feature], bool(np.isnan(row[self._columns_of[feature]]).all())
+            first_column, reason, reason_if_missing = self._texts[feature]
             # a missing value has its own text: the contract's reason could be wrong
-            text = column.reason
-            if is_missing:
-                text = column.missing or missing_text([feature.replace("_", " ")])
+            text = reason_if_missing if isnan(row.item(first_column)) else reason
             reasons.setdefault(text, ReasonCode(feature, text, contribution))
         return list(reasons.values())
 
@@ -172,8 +171,11 @@ class Scorer:
 
     def contributions(self, row: NDArray[np.float32]) -> dict[str, float]:
         """Each feature's contribution to an encoded row's raw score, in log-odds: those of its columns, summed."""
-        by_feature = np.bincount(self._feature_of_column, self._served.contributions(row))
-        return dict(zip(self._matrix.feature_names, by_feature.tolist(), strict=True))
+        return dict(zip(self._matrix.feature_names, self._by_feature(row), strict=True))
+
+    def _by_feature(self, row: NDArray[np.float32]) -> list[float]:
+        by_feature: list[float] = np.bincount(self._feature_of_column, self._served.contributions(row)).tolist()
+        return by_feature
 
     @cached_property
     def _feature_of_column(self) -> NDArray[np.intp]:
@@ -182,31 +184,34 @@ class Scorer:
         return np.array([place[name] for name in self._matrix.feature_of_column], dtype=np.intp)
 
     @cached_property
-    def _columns_of(self) -> dict[str, NDArray[np.intp]]:
+    def _texts(self) -> dict[str, tuple[int, str, str]]:
+        """Of each feature its first column, its reason, and that of a missing value, which all its columns miss."""
+        of_contract = {feature.name: feature for feature in self.contract.features}
         return {
-            name: np.flatnonzero(self._feature_of_column == place)
-            for place, name in enumerate(self._matrix.feature_names)
+            name: (
+                self._matrix.feature_of_column.index(name),
+                of_contract[name].reason,
+                of_contract[name].missing or missing_text([name.replace("_", " ")]),
+            )
+            for name in self._matrix.feature_names
         }
-
-    @cached_property
-    def _features(self) -> dict[str, FeatureColumn]:
-        return {feature.name: feature for feature in self.contract.features}
 
     @cached_property
     def _model(self) -> Model:
         return self.bundle.read_model()
 
 
-def principal(contributions: Mapping[str, float], *, least_share: float) -> list[tuple[str, float]]:
+def principal(contributions: Iterable[tuple[str, float]], *, least_share: float) -> list[tuple[str, float]]:
     """Features against an applicant with ``least_share`` of all adverse weight or more, weightiest first.
 
     ``contributions``: by feature, in log-odds of default. The result has at least the weightiest, since every decline
     needs a reason; equal ones keep the order given.
 
-    >>> principal({"age": -0.5, "income": 0.6, "purpose": 0.01, "term": 0.2}, least_share=0.05)
+    >>> principal({"age": -0.5, "income": 0.6, "purpose": 0.01, "term": 0.2}.items(), least_share=0.05)
     [('income', 0.6), ('term', 0.2)]
     """
-    least = least_share * sum([value for value in contributions.values() if value > 0])
-    told = [item for item in contributions.items() if item[1] > 0 and item[1] >= least]
-    weight = itemgetter(1)
-    return sorted(told, key=weight, reverse=True) or [max(contributions.items(), key=weight)]
+    items, weight = list(contributions), itemgetter(1)
+    adverse = [item for item in items if item[1] > 0]
+    least = least_share * sum([value for _, value in adverse])
+    told = [item for item in adverse if item[1] >= least]
+    return sorted(told, key=weight, reverse=True) or [max(items, key=weight)]

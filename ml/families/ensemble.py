@@ -143,6 +143,11 @@ class ServedEnsemble:
         """None: a sum of several models has no points, also if one of them has."""
         del raw_scores
 
+    @staticmethod
+    def points_of_one(raw_score: float) -> None:
+        """None, likewise."""
+        del raw_score
+
     @property
     def expected(self) -> float:
         """Where the members' contributions start, in the same sum."""

@@ -222,6 +222,9 @@ class ServedForm(Model, Protocol):
     def points(self, raw_scores: NDArray[np.float32]) -> NDArray[np.int64] | None:
         """The whole points behind raw scores, shape (n,), more for a safer loan; None of a family without points."""
 
+    def points_of_one(self, raw_score: float) -> int | None:
+        """The points behind one raw score, equal to those of :meth:`points`."""
+
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
 

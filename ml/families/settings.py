@@ -30,12 +30,17 @@ def configured(kind: type[Family], given: Mapping[str, Any], where: str) -> Fami
             raise SettingError(f"{where}{setting} must be a finite number: found {value}")
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise SettingError(f"{where}{setting} must be a number of at most {_LARGEST:,}: found {value}")
+        wanted = get_type_hints(kind)[setting]
         try:
-            msgspec.convert({setting: value}, kind)
+            # its kind alone: a limit may depend on another setting that is given too
+            msgspec.convert(value, wanted)
         except msgspec.ValidationError:
-            wanted = _in_words(get_type_hints(kind)[setting])
-            raise SettingError(f"{where}{setting} must be {wanted}: found {value!r}") from None
-    return msgspec.convert(dict(given), kind)
+            raise SettingError(f"{where}{setting} must be {_in_words(wanted)}: found {value!r}") from None
+    try:
+        return msgspec.convert(dict(given), kind)
+    except SettingError as error:
+        names_it = str(error).split(" ", 1)[0] in known
+        raise SettingError(f"{where}{error}" if names_it else f"{where.rstrip(' .')}: {error}") from None
 
 
 def _in_words(hint: Any) -> str:

@@ -77,6 +77,11 @@ class ServedTransformer:
         """None: this family has no points."""
         del raw_scores
 
+    @staticmethod
+    def points_of_one(raw_score: float) -> None:
+        """None, likewise."""
+        del raw_score
+
     @cached_property
     def expected(self) -> float:
         """The raw score of the typical row: each number's median, each category's most frequent value."""

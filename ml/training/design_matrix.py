@@ -19,6 +19,7 @@ from ml.families.protocol import Matrix
 from warehouse.errors import ContractError
 from warehouse.features.columns import Kind, Monotone
 from warehouse.features.contract import FeatureContract
+from warehouse.lenders.family_names import FAMILY_NAMES
 
 if TYPE_CHECKING:  # the request path encodes rows without pandas
     import pandas as pd
@@ -60,12 +61,7 @@ class DesignMatrix:
     @classmethod
     def from_contract(cls, contract: FeatureContract, exclude: Collection[str] = ()) -> Self:
         """All features not in ``exclude``; raises ContractError for an unknown name, or if none is left."""
-        unknown = sorted(set(exclude) - set(contract.feature_names))
-        if unknown:
-            raise ContractError(
-                f"features to exclude must be features of the contract {contract.version}: found {', '.join(unknown)}; "
-                f"it has {', '.join(contract.feature_names)}"
-            )
+        require_features(contract, exclude)
         features = tuple(
             EncodedFeature(
                 name=feature.name,
@@ -184,6 +180,18 @@ class DesignMatrix:
             plan.append((feature.position, column, codes))
             column += len(feature.columns)
         return tuple(plan)
+
+
+def require_features(contract: FeatureContract, exclude: Collection[str]) -> None:
+    """Raise ContractError if a name to exclude is not a feature; one of a family of models is called that."""
+    unknown = sorted(set(exclude) - set(contract.feature_names))
+    if not unknown:
+        return
+    named = [f"{name}, a family of models" if name in FAMILY_NAMES else name for name in unknown]
+    raise ContractError(
+        f"features to exclude must be features of the contract {contract.version}: found {', '.join(named)}; "
+        f"it has {', '.join(contract.feature_names)}"
+    )
 
 
 def _float32(values: "pa.Array") -> NDArray[np.float32]:

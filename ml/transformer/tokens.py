@@ -31,18 +31,24 @@ class TokenPlan:
 
     @classmethod
     def from_rows(cls, matrix: Array, features: Sequence[str], n_bins: int) -> "TokenPlan":
-        """Quantiles and the typical row of train rows; ``features``: of each column, those of one feature adjacent."""
+        """Quantiles and the typical row of train rows; ``features``: of each column, those of one feature adjacent.
+
+        A feature that is the same in all of these rows gets no token: nothing can be learned of it, its weights would
+        stay random, and each token costs attention. One token remains if no feature varies.
+        """
         columns_of: dict[str, list[int]] = {}
         for column, feature in enumerate(features):
             columns_of.setdefault(feature, []).append(column)
-        slots = [_slots(matrix, columns, n_bins) for columns in columns_of.values()]
+        varying = [columns for columns in columns_of.values() if _varies(matrix[:, columns])]
+        learned = varying or list(columns_of.values())[:1]
+        slots = [_slots(matrix, columns, n_bins) for columns in learned]
         most = max(len(each) for each in slots)
         padded = np.array([each + [(each[0][0], 0.0, 0.0)] * (most - len(each)) for each in slots])
         return cls(
             column=padded[:, :, 0].astype(np.int64),
             low=padded[:, :, 1].astype(np.float32),
             scale=padded[:, :, 2].astype(np.float32),
-            first_column=np.array([columns[0] for columns in columns_of.values()], dtype=np.int64),
+            first_column=np.array([columns[0] for columns in learned], dtype=np.int64),
             typical=np.concatenate([_typical(matrix[:, columns]) for columns in columns_of.values()]),
         )
 
@@ -57,6 +63,11 @@ class TokenPlan:
         # infinity less infinity is not a number: the contract's encoding lets no infinity through
         slots = np.clip((matrix[:, self.column] - self.low) * self.scale, 0.0, 1.0)
         return np.where(missing[:, :, None], np.float32(0.0), slots), missing.astype(np.float32)
+
+
+def _varies(block: Array) -> bool:
+    """Whether two rows of a feature differ; a missing value differs from any other."""
+    return bool(((block != block[0]) & ~(np.isnan(block) & np.isnan(block[0]))).any())
 
 
 def _slots(matrix: Array, columns: Sequence[int], n_bins: int) -> list[tuple[int, float, float]]:

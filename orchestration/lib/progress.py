@@ -43,11 +43,15 @@ class _Step:
 
 
 class Progress:
-    """Writes a line per finished step; ``quiet_steps`` only if they did something (other sources' ingestion)."""
+    """Writes a line per finished step; ``quiet_steps`` only if they did something (other sources' ingestion).
+
+    ``finished``: names of the steps that succeeded, such as ``candidate``.
+    """
 
     def __init__(self, out: TextIO | None = None, *, quiet_steps: frozenset[str] = frozenset()) -> None:
         self.refusals: list[str] = []
         self.failure: str | None = None
+        self.finished: set[str] = set()
         self._out = out or sys.stdout
         self._quiet = quiet_steps
         self._steps: dict[str, _Step] = {}
@@ -93,6 +97,7 @@ class Progress:
 
     def _succeeded(self, step: str, at: float) -> None:
         found = self._steps[step]
+        self.finished.add(_asset(step))
         if step in self._quiet and not any(table.get("rows_loaded") for table in found.tables.values()):
             return
         self._line("ok", step, _summary(found), at - found.started)
@@ -120,8 +125,12 @@ class Progress:
         return " ".join((self.failure or "the run failed before its first step").split())
 
 
+def _asset(step: str) -> str:
+    return step.rpartition("__")[2]
+
+
 def _title(step: str) -> str:
-    step = step.rpartition("__")[2]
+    step = _asset(step)
     if step.startswith("ingest_"):
         return f"ingest {step.removeprefix('ingest_')}"
     return STEP_TITLES.get(step, step.replace("_", " "))

@@ -44,7 +44,8 @@ def run_main_path(source: str, run_settings: Mapping[str, Any], settings: Settin
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in lenders_of_project() if name != source))
     execution = execute(JOB, source, run_settings, settings, progress)
     click.echo()
-    click.echo(summary_text(settings, source))
+    has_trained = execution.succeeded or "candidate" in progress.finished
+    click.echo(summary_text(settings, source, has_trained=has_trained))
     click.echo()
     if execution.succeeded:
         click.echo(f"done in {elapsed(started)}; log {execution.log}")

@@ -33,8 +33,8 @@ _NEXT = """where to look next
   loanlake replay DECISION_ID                      any score again, to the bit"""
 
 
-def summary_text(settings: Settings, source: str) -> str:
-    """The table for a source, as far as the run came."""
+def summary_text(settings: Settings, source: str, *, has_trained: bool = True) -> str:
+    """The table for a source, as far as the run came; ``has_trained``: whether the current candidate is the run's."""
     with ExitStack() as opened:
         con = None
         with suppress(LakeError):
@@ -43,7 +43,7 @@ def summary_text(settings: Settings, source: str) -> str:
             *_row_lines(con, source),
             *(f"set aside     {loss}" for loss in (losses(con, source) if con else ())),
             "",
-            *_model_lines(settings, source),
+            *_model_lines(settings, source, has_trained=has_trained),
             "",
             *_drift_lines(con, champion_of(settings, source)),
             *_alert_lines(con, source),
@@ -70,7 +70,7 @@ def _row_lines(con: duckdb.DuckDBPyConnection | None, source: str) -> list[str]:
     return [*lines, f"split         {split[0]}"] if split else lines
 
 
-def _model_lines(settings: Settings, source: str) -> list[str]:
+def _model_lines(settings: Settings, source: str, *, has_trained: bool) -> list[str]:
     from ml.judging.intervals import IntervalFigures
     from ml.judging.metrics import measured_split
 
@@ -79,7 +79,8 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
         metrics = json.loads((directory.bundle / "metrics.json").read_text())
     except (NotFoundError, FileNotFoundError):
         return ["model         none was trained"]
-    lines = [f"{measured_split(metrics):<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
+    lines = [] if has_trained else ["this run stopped before it trained a model; these are figures of an earlier run"]
+    lines.append(f"{measured_split(metrics):<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}")
     overall = {row["model"]: row for row in metrics["measured"] if row["split"] == "test" and row["month"] is None}
     members = {model: model.replace("_", " ") for model in overall if model.startswith("member_")}
     for model, title in (_MODELS | members).items():

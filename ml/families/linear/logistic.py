@@ -56,6 +56,11 @@ class LinearModel:
         """None: this family has no points."""
         del raw_scores
 
+    @staticmethod
+    def points_of_one(raw_score: float) -> None:
+        """None, likewise."""
+        del raw_score
+
     @property
     def expected(self) -> float:
         """The mean raw score of the training rows."""

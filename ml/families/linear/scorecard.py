@@ -8,12 +8,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import log
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ml.families.linear.linear_fit import Floats, least_loss
 from ml.families.linear.scorecard_table import Bins, card_csv, card_html, card_rows, weight_of_evidence
@@ -40,6 +41,10 @@ class PointsModel:
 
     def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
         """Log-odds, shape (n,): whole points are added, so a row has the same bits alone and among others."""
+        if len(matrix) == 1:  # the same arithmetic; NumPy on one value takes twice as long
+            column, edges, gained = self._steps
+            total = float((matrix[0].take(column) >= edges) @ gained) + self._all_missing
+            return np.array([(self.offset - total) / self.factor], dtype=np.float32)
         return ((self.offset - self._totals(matrix)) / self.factor).astype(np.float32)
 
     def totals(self, matrix: Matrix) -> NDArray[np.int64]:
@@ -49,12 +54,15 @@ class PointsModel:
     def _totals(self, matrix: Matrix) -> Floats:
         # sums of whole numbers, exact in float64 in any order: one product for one row and for many
         column, edges, gained = self._steps
-        reached = (matrix.take(column, axis=1) >= edges) @ gained
-        return np.asarray(reached + np.isnan(matrix) @ self._if_missing + self._least)
+        return np.asarray((matrix.take(column, axis=1) >= edges) @ gained + self._all_missing)
 
     def points(self, raw_scores: NDArray[np.float32]) -> NDArray[np.int64]:
         """The totals behind raw scores: float32 tells totals apart up to some ten million points."""
         return np.rint(self.offset - raw_scores.astype(np.float64) * self.factor).astype(np.int64)
+
+    def points_of_one(self, raw_score: float) -> int:
+        """One value, equal to what :meth:`points` gives it, in a tenth of the time."""
+        return round(self.offset - raw_score * self.factor)
 
     @property
     def expected(self) -> float:
@@ -65,8 +73,7 @@ class PointsModel:
         """Points lost against each column's best bin, in log-odds: exact, and never negative."""
         column, edges, gained = self._steps
         reached = np.bincount(column, (row.take(column) >= edges) * gained, minlength=len(row))
-        found = self._lowest + reached + np.isnan(row) * self._if_missing
-        return np.asarray((self._best - found) / self.factor)
+        return np.asarray((self._lost_if_missing - reached) / self.factor)
 
     def importance(self, n_columns: int) -> Floats:
         """The columns' shares of all information value."""
@@ -89,30 +96,38 @@ class PointsModel:
         return cls(columns=columns, **data)
 
     @cached_property
-    def _steps(self) -> tuple[NDArray[np.intp], Floats, Floats]:
-        """Of each edge of the card its column, the value, and the points gained by reaching it; shape (n_edges,)."""
-        n_edges = [len(bins.edges) for bins in self.columns]
-        gained = [np.diff(bins.points[:-1]) for bins in self.columns]
-        edges = [value for bins in self.columns for value in bins.edges]
-        column = np.repeat(np.arange(len(self.columns)), n_edges)
-        return column, np.array(edges, dtype=np.float64), np.concatenate([*gained, []]).astype(np.float64)
+    def _steps(self) -> tuple[NDArray[np.intp], NDArray[np.float32], Floats]:
+        """Of each edge its column, the value, and the points gained by reaching it; shape (n_edges,).
+
+        Each column that gives or takes points begins with an edge at minus infinity, which every value reaches except a
+        missing one: a row then needs one comparison and one product. Of 84 columns of Lending Club 28 are left; a row
+        takes 9 microseconds in place of 24, and its contributions 9 in place of 19.
+        """
+        steps = [
+            (column, edge, after - before)
+            for column, bins in enumerate(self.columns)
+            if any(bins.points)
+            for edge, (before, after) in zip(
+                (-np.inf, *_at_single_precision(bins.edges)),
+                pairwise((bins.points[-1], *bins.points[:-1])),
+                strict=True,
+            )
+        ]
+        column, edges, gained = zip(*steps, strict=True) if steps else ((), (), ())
+        return np.array(column, np.intp), np.array(edges, np.float32), np.array(gained, np.float64)
 
     @cached_property
-    def _lowest(self) -> Floats:
-        """Points of each column's lowest bin, which a missing value, reaching no edge, has before ``_if_missing``."""
-        return np.array([bins.points[0] for bins in self.columns], dtype=np.float64)
-
-    @cached_property
-    def _if_missing(self) -> Floats:
-        return np.array([bins.points[-1] for bins in self.columns], dtype=np.float64) - self._lowest
-
-    @cached_property
-    def _least(self) -> float:
-        return float(self.base + self._lowest.sum())
+    def _all_missing(self) -> float:
+        """Points of a row without any value, which reaches no edge."""
+        return float(self.base + sum(bins.points[-1] for bins in self.columns))
 
     @cached_property
     def _best(self) -> Floats:
         return np.array([max(bins.points) for bins in self.columns], dtype=np.float64)
+
+    @cached_property
+    def _lost_if_missing(self) -> Floats:
+        return self._best - np.array([bins.points[-1] for bins in self.columns], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -227,7 +242,7 @@ class Scorecard:
             max_n_bins=self.max_bins,
             min_bin_size=self.min_bin_share,
         ).fit(values, defaulted, sample_weight=weights)
-        return _at_single_precision(np.asarray(found.splits, dtype=np.float64))
+        return np.unique(_at_single_precision(found.splits)).astype(np.float64)
 
     @staticmethod
     def packages() -> dict[str, str]:
@@ -247,10 +262,10 @@ class Scorecard:
         return PointsModel.read(directory)
 
 
-def _at_single_precision(edges: Floats) -> Floats:
+def _at_single_precision(edges: ArrayLike) -> NDArray[np.float32]:
     """Each edge raised to the next float32: the same values lie below it, since a matrix has float32, and its shortest
     text on the card reads back as the same edge.
     """
-    near = edges.astype(np.float32)
-    raised = np.where(near < edges, np.nextafter(near, np.float32(np.inf)), near)
-    return np.unique(raised).astype(np.float64)
+    exact = np.asarray(edges, dtype=np.float64)
+    near = exact.astype(np.float32)
+    return np.where(near < exact, np.nextafter(near, np.float32(np.inf)), near)

@@ -71,6 +71,11 @@ class ServedTrees:
         """None: this family has no points."""
         del raw_scores
 
+    @staticmethod
+    def points_of_one(raw_score: float) -> None:
+        """None, likewise."""
+        del raw_score
+
     @property
     def expected(self) -> float:
         """The mean raw score over the training cover."""

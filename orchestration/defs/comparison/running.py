@@ -9,6 +9,7 @@ from ml.comparison.pictures import draw_comparison
 from ml.comparison.tables import write_comparison
 from ml.comparison.tracking import log_comparison
 from ml.pages.preparing import prepare_pages
+from ml.training.design_matrix import require_features
 from orchestration.defs.comparison.page import write_page
 from orchestration.defs.training.candidates import read_training_set_record
 from orchestration.defs.training.steps import read_rows
@@ -40,12 +41,14 @@ def run_comparison(
 
     ``imbalance``, ``n_folds``: see :func:`ml.comparison.comparing.plan_of`.
 
-    Raises NotFoundError if there is none: its rows passed the checks of the tables that they came from.
+    Raises NotFoundError if there is none: its rows passed the checks of the tables that they came from. Raises
+    SettingError or ContractError, before any row is read, for a family or a feature that is unknown.
     """
     # first: a family that is unknown or not installed should not wait for the rows
     plan = plan_of(read_lender(source), families, imbalance=imbalance, exclude=exclude, n_folds=n_folds)
     record = read_training_set_record(settings, source)
     contract = feature_contract(settings, record.feature_version, source=source)
+    require_features(contract, exclude)
     rows = read_rows(settings, record, exposures=plan.learns_from_open)
     comparison = compare_families(settings, rows, contract, plan, report)
     write_comparison(settings, comparison)

@@ -11,6 +11,7 @@ from ml.search.pictures import draw_search
 from ml.search.results import SearchLimits, SearchResult, SearchTrial, write_trials
 from ml.search.searching import Budget, Report, fingerprints, search
 from ml.search.tracking import log_search
+from ml.training.design_matrix import require_features
 from ml.training.fitting import training_settings_of
 from orchestration.defs.training.candidates import (
     CandidateDirectory,
@@ -65,6 +66,7 @@ def run_search(settings: Settings, plan: SearchPlan, report: Report | None, say:
             "begins; search those of xgboost, which are the same, and compare both by `loanlake model walk-forward`"
         )
     contract = feature_contract(settings, record.feature_version, source=plan.source)
+    require_features(contract, plan.exclude)
     result = search(
         settings.searches / plan.source,
         read_rows(settings, record),

@@ -199,4 +199,4 @@ def test_a_bundle_loaded_again_scores_the_same(scorer, vectors):
 )
 def test_a_reason_has_a_twentieth_of_what_speaks_against_the_applicant(contributions, told):
     """Prevents a notice that tells an applicant to mend what moved the score by 0.009."""
-    assert [name for name, _ in principal(contributions, least_share=0.05)] == told
+    assert [name for name, _ in principal(contributions.items(), least_share=0.05)] == told

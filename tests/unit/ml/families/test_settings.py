@@ -32,6 +32,28 @@ def test_a_value_of_another_kind_is_refused_in_plain_words(family: str, given: d
         configured(family_of(family), given, "--setting ")
 
 
+@pytest.mark.parametrize(
+    ("family", "given", "message"),
+    [
+        ("scorecard", {"max_bins": 1}, "^--setting max_bins must be within 2 and 50: found 1$"),
+        ("tab_transformer", {"width": 33}, "^--setting width must be a multiple of n_heads, 4: found 33$"),
+        ("ensemble", {"members": ["forest"]}, "^--setting: a member of an ensemble must be one of xgboost, "),
+    ],
+)
+def test_a_value_beyond_a_limit_is_refused_where_it_was_written(
+    family: str, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        configured(family_of(family), given, "--setting ")
+
+
+def test_a_limit_that_depends_on_another_setting_is_judged_with_it() -> None:
+    """A width of 40 is a multiple of 5 heads; 5 heads alone do not divide the default width."""
+    found = configured(family_of("tab_transformer"), {"n_heads": 5, "width": 40}, "--setting ")
+
+    assert (getattr(found, "n_heads", None), getattr(found, "width", None)) == (5, 40)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("setting", ["l2", "cut"])
 def test_a_number_that_is_not_finite_is_refused(setting: str, value: float) -> None:

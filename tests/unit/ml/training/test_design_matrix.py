@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.training.design_matrix import DesignMatrix
+from ml.training.design_matrix import DesignMatrix, require_features
 from tests.model_factory import CONTRACT
 from warehouse.errors import ContractError
 
@@ -145,6 +145,11 @@ def test_excluding_an_unknown_feature_is_refused() -> None:
     """A misspelt exclusion would quietly train on what was to be left out."""
     with pytest.raises(ContractError, match=r"found annual_rat; it has requested_amount"):
         DesignMatrix.from_contract(CONTRACT, exclude=["annual_rat"])
+
+
+def test_a_family_among_the_features_to_exclude_is_called_one() -> None:
+    with pytest.raises(ContractError, match=r"found catboost, a family of models; it has requested_amount, "):
+        require_features(CONTRACT, ["catboost"])
 
 
 def test_excluding_every_feature_is_refused() -> None:

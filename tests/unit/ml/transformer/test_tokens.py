@@ -36,6 +36,17 @@ def test_the_typical_row_has_medians_the_most_frequent_category_and_the_usual_ga
     assert np.isnan(plan.typical[5])
 
 
+def test_a_feature_that_never_varies_gets_no_token_and_keeps_its_place_in_the_typical_row() -> None:
+    """Column by column: always 7, varying, never known, missing in one row."""
+    matrix = np.array([[7, 1, np.nan, 5], [7, 2, np.nan, np.nan]], dtype=np.float32)
+
+    plan = TokenPlan.from_rows(matrix, ("a", "b", "c", "d"), n_bins=4)
+
+    assert plan.first_column.tolist() == [1, 3]
+    assert plan.typical[0] == 7
+    assert len(plan.typical) == 4
+
+
 def test_a_column_that_is_never_known_or_always_the_same_has_no_bins() -> None:
     matrix = np.array([[np.nan, 7], [np.nan, 7]], dtype=np.float32)
 

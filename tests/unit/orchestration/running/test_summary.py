@@ -50,6 +50,14 @@ def test_what_became_of_the_model_stands_with_the_rule(home: Settings) -> None:
 
 
 @pytest.mark.usefixtures("candidate")
+def test_figures_of_an_earlier_run_are_called_so(home: Settings) -> None:
+    text = summary_text(home, "bank", has_trained=False)
+
+    assert "this run stopped before it trained a model; these are figures of an earlier run" in text
+    assert "an earlier run" not in summary_text(home, "bank")
+
+
+@pytest.mark.usefixtures("candidate")
 def test_the_intervals_and_the_share_referred_are_told(home: Settings) -> None:
     text = summary_text(home, "bank")
 

@@ -37,10 +37,11 @@ def test_the_printed_points_add_up_to_the_score_of_every_row(card: PointsModel, 
         return total
 
     rows = np.vstack([WITH_GAPS.matrix[:100], TEST.matrix[:100]])
-    totals = card.totals(rows)
+    totals, raw = card.totals(rows), card.raw_scores(rows)
 
     assert [by_hand(row) for row in rows] == totals.tolist()
-    assert card.points(card.raw_scores(rows)).tolist() == totals.tolist()
+    assert card.points(raw).tolist() == totals.tolist()
+    assert [card.points_of_one(float(each)) for each in raw] == totals.tolist()
 
 
 def test_a_value_written_as_the_card_prints_an_edge_lies_in_the_upper_bin(card: PointsModel, tmp_path: Path) -> None:

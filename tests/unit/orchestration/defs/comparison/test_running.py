@@ -14,7 +14,7 @@ from orchestration.defs.training.candidates import TrainingSetRecord, write_trai
 from orchestration.lib.run_settings import RunSettings
 from tests import model_factory
 from tests.model_factory import CONTRACT, SOURCE
-from warehouse.errors import NotFoundError, SettingError
+from warehouse.errors import ContractError, NotFoundError, SettingError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
@@ -83,3 +83,14 @@ def test_without_an_accepted_training_set_there_is_nothing_to_compare(home: Sett
 def test_a_family_that_is_none_is_named_before_any_row_is_read(home: Settings) -> None:
     with pytest.raises(SettingError, match="found 'forest'"):
         run_comparison(home, SOURCE, ("forest",))
+
+
+def test_a_feature_that_is_none_is_named_before_any_row_is_read(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The home has no lake, so reading rows would fail for another reason."""
+    write_training_set(home, TrainingSetRecord(SOURCE, "v1", 1, "0" * 64))
+    monkeypatch.setattr(running, "feature_contract", lambda *_, **__: CONTRACT)
+
+    with pytest.raises(ContractError, match="found catboost, a family of models"):
+        run_comparison(home, SOURCE, ("logistic",), exclude=("catboost",))
