@@ -67,7 +67,7 @@ def know(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def estimated_bundle(monkeypatch: pytest.MonkeyPatch) -> Bundle:
-    """A real bundle of the family, which the catalogue knows until the test ends; trained once in a test process."""
+    """A real bundle of the family, which the catalogue knows until the test ends; trained once in a test run."""
     know(monkeypatch)
     return _trained()
 

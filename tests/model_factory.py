@@ -4,10 +4,7 @@ The contract is written by hand and has every kind of column; its SQL runs in Du
 the compiler for the online side, as dbt's does.
 """
 
-import atexit
 import math
-import shutil
-import tempfile
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -16,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ml.bundle.bundle import Bundle, write_bundle
+from ml.bundle.bundle import Bundle, load_bundle, write_bundle
 from ml.families.catalogue import family_of
 from ml.families.ensemble import Ensemble, Member
 from ml.families.linear.logistic import LogisticRegression
@@ -33,6 +30,7 @@ from ml.training.fitting import Candidate, TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import TrainingSet, read_training_set
+from tests.made_once import made_once, own_directory
 from warehouse.features.columns import FeatureColumn, InputColumn
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, current_snapshot, writer
@@ -204,34 +202,31 @@ def write_model(
 
 
 def shared_bundle(*, seed: int = 7, family: str = "xgboost") -> Bundle:
-    """A real bundle of 2,000 rows, trained once in a test process for each seed and family; read-only."""
-    return _trained_bundle(seed, family)
+    """A real bundle of 2,000 rows, trained once in a test run for each seed and family; read-only."""
+    return _shared_bundle(seed, family)
 
 
 @cache
-def _trained_bundle(seed: int, family: str) -> Bundle:
+def _shared_bundle(seed: int, family: str) -> Bundle:
     # a family without an entry above has its own defaults
     return trained_bundle(FAMILIES.get(family) or replace(SETTINGS, model=family_of(family)()), seed=seed)
 
 
 def trained_bundle(training_settings: TrainingSettings, *, seed: int = 7) -> Bundle:
-    """A real bundle of 2,000 rows, trained now, which lives as long as the test process."""
-    return write_model(_kept_directory() / "bundle", *trained(filled_home(seed=seed), training_settings))
+    """A real bundle of 2,000 rows, trained once in a test run for each seed and name of a family; read-only."""
+
+    def make(directory: Path) -> None:
+        write_model(directory / "bundle", *trained(filled_home(seed=seed), training_settings))
+
+    return load_bundle(made_once(f"bundle-{training_settings.model.name}-{seed}", make) / "bundle")
 
 
 @cache
 def filled_home(*, seed: int = 7) -> Settings:
     """A home with the lake of :func:`fill_lake`, filled once in a test process for each seed; read it, or copy it."""
-    settings = Settings.from_environment({"LOANLAKE_HOME": str(_kept_directory() / "home")})
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(own_directory() / "home")})
     fill_lake(settings, seed=seed)
     return settings
-
-
-def _kept_directory() -> Path:
-    """A directory that lives as long as the test process."""
-    directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return directory
 
 
 def publish_model(

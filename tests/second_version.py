@@ -4,13 +4,10 @@ It needs ``employment_years`` of every request and looks up ``region_default_rat
 version 1 knows; and it has no use for ``income_verified``.
 """
 
-import atexit
-import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 
-from ml.bundle.bundle import Bundle, write_bundle
+from ml.bundle.bundle import Bundle, load_bundle, write_bundle
 from ml.judging.evaluation import evaluate
 from ml.registry.deployment import CanaryPlan, Deployment, read_deployment
 from ml.rollout.challenge import start_challenge
@@ -18,6 +15,7 @@ from ml.training.fitting import train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import read_training_set
+from tests.made_once import made_once
 from tests.model_factory import CONTRACT, FAMILIES, SOURCE, fill_lake, register_model
 from warehouse.features.columns import FeatureColumn, InputColumn
 from warehouse.features.contract import FeatureContract
@@ -48,9 +46,11 @@ MORE = {"employment_years": 4.0, "region": "north"}
 
 @cache
 def second_bundle() -> Bundle:
-    """A real bundle of version 2, trained once in a test process; read-only."""
-    directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    """A real bundle of version 2, trained once in a test run; read-only."""
+    return load_bundle(made_once("second", _train_second) / "bundle")
+
+
+def _train_second(directory: Path) -> None:
     settings = Settings.from_environment({"LOANLAKE_HOME": str(directory / "home")})
     fill_lake(settings)
     names = ", ".join(CONTRACT_2.feature_names)
@@ -69,7 +69,7 @@ def second_bundle() -> Bundle:
     with connect(settings) as con:
         training_set = read_training_set(con, SOURCE, feature_version="v2")
     candidate = train(training_set, CONTRACT_2, FAMILIES["logistic"])
-    return write_bundle(
+    write_bundle(
         directory / "bundle",
         candidate,
         CONTRACT_2,

@@ -65,6 +65,15 @@ def test_unit_tests_mirror_the_source(tracked: list[PurePosixPath]) -> None:
     assert lost == []
 
 
+def test_extended_tests_are_where_make_test_extended_looks(tracked: list[PurePosixPath]) -> None:
+    """Prevents one that no command runs."""
+    marked = [path for path in tracked if path.parts[0] == "tests" and path.name.startswith("test_")]
+    marked = [path for path in marked if "mark." + "extended" in (REPOSITORY / path).read_text()]
+
+    assert len(marked) > 5
+    assert {path.parts[1] for path in marked} == {"integration", "failure"}
+
+
 def test_every_module_says_what_it_is(tracked: list[PurePosixPath]) -> None:
     silent = [
         str(path)

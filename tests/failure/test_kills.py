@@ -17,8 +17,8 @@ from tests.serving_process import Server, free_port, running
 from warehouse import decision_log
 from warehouse.settings import Settings
 
-#: Each takes four seconds, mostly of the next start.
-KILLS = int(os.environ.get("LOANLAKE_TEST_KILLS", "30"))
+#: Each takes four seconds, mostly of the next start; each run of the suite takes other moments.
+KILLS = int(os.environ.get("LOANLAKE_TEST_KILLS", "15"))
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
-#: With the catalog opened and closed by a second copy of SQLite a bus error came within 75 s, in each of two runs.
-SECONDS = float(os.environ.get("LOANLAKE_TEST_RACE_SECONDS", "90"))
+#: For faults that are not known yet. The known one, a second copy of SQLite that opens and closes the catalog, took up
+#: to 75 s to show; tests/architecture/test_catalog.py refuses its cause in a second.
+SECONDS = float(os.environ.get("LOANLAKE_TEST_RACE_SECONDS", "30"))
 
 
 @pytest.mark.extended

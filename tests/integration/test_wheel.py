@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,23 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     python = directory / "environment" / "bin" / "python"
     _uv("pip", "install", "--python", python, "--constraint", REPOSITORY / "requirements.lock", wheel)
     (directory / "empty").mkdir()
-    return Installed(directory, wheels)
+    made = Installed(directory, wheels)
+    _take_compiled(made.site_packages)
+    return made
+
+
+def _take_compiled(site_packages: Path) -> None:
+    """What Python has compiled of the same packages here: it would compile them again, for most of a minute.
+
+    Where uv copied a file and did not link it, its time is another, and Python compiles it in spite of this.
+    """
+    here = Path(sysconfig.get_path("purelib"))
+    for compiled in here.glob("**/__pycache__/*.pyc"):
+        there = site_packages / compiled.relative_to(here)
+        if there.parent.parent.is_dir():
+            there.parent.mkdir(exist_ok=True)
+            with suppress(OSError):  # on another file system
+                there.hardlink_to(compiled)
 
 
 @pytest.fixture(scope="module")

@@ -4,24 +4,28 @@ from math import log
 
 import pytest
 
+from ml.bundle.bundle import Bundle
 from ml.families.linear.scorecard_table import Bins
 from ml.registry.information_values import categories, information_values, record_information_values
 from tests.model_factory import shared_bundle
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
-CARD = shared_bundle(family="scorecard")
+
+@pytest.fixture
+def card() -> Bundle:
+    return shared_bundle(family="scorecard")
 
 
-def test_a_numbers_value_is_that_of_the_printed_card() -> None:
-    found = {value.feature: value for value in information_values(CARD)}
+def test_a_numbers_value_is_that_of_the_printed_card(card: Bundle) -> None:
+    found = {value.feature: value for value in information_values(card)}
 
-    bins = CARD.read_model().columns[CARD.design_matrix.columns.index("loan_to_income")]  # type: ignore[attr-defined]  # a card
-    assert set(found) == {feature.name for feature in CARD.design_matrix.features}
+    bins = card.read_model().columns[card.design_matrix.columns.index("loan_to_income")]  # type: ignore[attr-defined]  # a card
+    assert set(found) == {feature.name for feature in card.design_matrix.features}
     assert found["loan_to_income"].information_value == bins.information_value > 0.1
     assert found["loan_to_income"].n == sum(bins.n_rows)
     assert found["loan_to_income"].missing_share == pytest.approx(0.1, abs=0.03)
-    assert [value.information_value for value in information_values(CARD)] == sorted(
+    assert [value.information_value for value in information_values(card)] == sorted(
         (value.information_value for value in found.values()), reverse=True
     )
 
@@ -43,17 +47,17 @@ def test_the_value_of_two_bins_by_hand() -> None:
     assert bins.information_value == pytest.approx((10 / 40 - 90 / 160) * first + (30 / 40 - 70 / 160) * second)
 
 
-def test_a_registered_card_has_its_rows_once_and_another_family_none(home: Settings) -> None:
+def test_a_registered_card_has_its_rows_once_and_another_family_none(home: Settings, card: Bundle) -> None:
     with writer("an empty lake", home) as con:
         con.execute("select 1")
 
     for _ in range(2):
-        record_information_values(home, CARD, name="default_risk_simulated", version=3)
+        record_information_values(home, card, name="default_risk_simulated", version=3)
     record_information_values(home, shared_bundle(), name="default_risk_simulated", version=4)
 
     with connect(home) as con:
         rows = con.execute(
             "select model_version, comparison_id, feature, information_value from models.information_values"
         ).fetchall()
-    assert sorted(rows) == sorted((3, None, each.feature, each.information_value) for each in information_values(CARD))
+    assert sorted(rows) == sorted((3, None, each.feature, each.information_value) for each in information_values(card))
     assert information_values(shared_bundle()) == ()

@@ -12,7 +12,6 @@ from ml.judging.gate import GateLimits
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward
-from orchestration.defs.walk_forward.walking import label_rule
 from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, writer
@@ -73,13 +72,6 @@ class History:
             self.write("delete from core.int_outcomes")
             self.write("insert into core.int_outcomes from core.outcomes_kept")
             self.write("drop table core.outcomes_kept")
-
-
-@pytest.fixture(scope="session")
-def rule(tmp_path_factory: pytest.TempPathFactory) -> LabelRule:
-    """What dbt makes of the project's own label rule (about ten seconds, once a process)."""
-    home = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("rule"))})
-    return label_rule(home)
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,7 @@
 import csv
 import io
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -26,12 +23,11 @@ from serving.access.keys import MOST_REQUESTS, KeyStore
 from serving.app import create_app
 from serving.http.clock import utc_now
 from serving.options import ServingOptions
-from tests.batch_kills import STEPS
 from tests.model_factory import MODEL_NAME, fill_lake, publish_model, register_model
 from tests.second_version import second_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome
 from warehouse import decision_log
-from warehouse.batches import Batch, BatchFiles, BatchStates
+from warehouse.batches import Batch, BatchStates
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
@@ -609,53 +605,6 @@ def test_a_batch_that_finds_the_lake_busy_waits_for_it_and_has_decided_nothing_y
     assert (done.state, done.n_scored) == ("succeeded", 2)
     assert decision_log.ingest_into_lake(own_home.settings).n_decisions == 2
     assert len(_results(batch_client, batch_id)) == 2
-
-
-@pytest.mark.extended
-def test_a_batch_and_its_decisions_agree_wherever_its_run_is_killed(
-    batch_client: Client, own_home: ServingHome
-) -> None:
-    """A batch that failed has decided nothing, one that waits is published later, and none decides twice."""
-    one = _send(batch_client, APPLICATION, BAD, RISKY).json()["batch_id"]
-    sent = {step: step.replace(" ", "-") for step in STEPS}
-    for batch_id in sent.values():
-        _send_again(own_home.settings, one, batch_id)
-    with writer("the lake is made", own_home.settings):
-        pass
-
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.batch_kills"],
-        input=json.dumps(sent),
-        env={**os.environ, "LOANLAKE_HOME": str(own_home.settings.home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    published = {"killed": "running", "then": "queued", "at_last": "succeeded", "n_decisions": 2, "n_rows": 3}
-    before = published | {"then": "failed", "n_logged_by_then": 0, "n_rows_by_then": 0}
-    assert found == {
-        "claimed": before,
-        "a row scored": before,
-        "decisions written": before,
-        "results written": published | {"n_logged_by_then": 0, "n_rows_by_then": 0},
-        "waiting for the lake": published | {"n_logged_by_then": 0, "n_rows_by_then": 0},
-        "decisions logged": published | {"n_logged_by_then": 2, "n_rows_by_then": 0},
-        "rows in the lake": published | {"n_logged_by_then": 2, "n_rows_by_then": 3},
-        "about to end": published | {"n_logged_by_then": 2, "n_rows_by_then": 3},
-        "ended": published | {"killed": "succeeded", "then": "succeeded", "n_logged_by_then": 2, "n_rows_by_then": 3},
-    }
-
-
-def _send_again(settings: Settings, batch_id: str, again: str) -> None:
-    """The same rows as another batch: more than the server lets wait."""
-    states = BatchStates(settings)
-    batch = states.find(batch_id)
-    assert batch is not None
-    BatchFiles(settings, again).write_rows(next(BatchFiles(settings, batch_id).read_rows(10)))
-    states.add(again, batch.request, caller_id=batch.caller_id, body_sha256=batch.body_sha256)
 
 
 def _no_turn(*_: object) -> Any:
