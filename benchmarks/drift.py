@@ -104,9 +104,9 @@ def _ours(con: duckdb.DuckDBPyConnection, snapshot: int) -> Callable[[], None]:
     con.execute("select $1", [1])
 
     def work() -> None:
-        open_reference(con, CONTRACT, source=MODEL.source, snapshot=snapshot)
-        open_decisions(con, CONTRACT, MODEL)
-        found = compare_features(con, CONTRACT)
+        n_reference = open_reference(con, CONTRACT, source=MODEL.source, snapshot=snapshot)
+        n_decisions = open_decisions(con, CONTRACT, MODEL)
+        found = compare_features(con, CONTRACT, n_reference=n_reference, n_decisions=n_decisions)
         if len(found) != len(CONTRACT.features):
             raise RuntimeError(f"one figure for each of {len(CONTRACT.features)} features was due: found {len(found)}")
 

@@ -135,7 +135,7 @@ def widest_gap(reference: NDArray[np.float64], current: NDArray[np.float64]) -> 
     >>> widest_gap(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
     0.5
     """
-    grid = np.unique(np.append(current[::_GRID_STEP], current[-1]))
+    grid = np.append(current[::_GRID_STEP], current[-1])
     ends = _Positions.of(grid, reference, current)
     widest = ends.widest_gap(len(reference), len(current))
     bound = np.maximum(
@@ -205,9 +205,14 @@ class Numbers:
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> "Numbers":
         """Of values in any order; NaN is missing."""
-        ordered = np.sort(values)  # NaN last
-        n_present = int(np.searchsorted(ordered, np.nan))
-        return cls(ordered[:n_present], len(ordered) - n_present)
+        return cls.sorting(values.copy())
+
+    @classmethod
+    def sorting(cls, values: NDArray[np.float64]) -> "Numbers":
+        """Of values in any order, which are sorted in place; NaN is missing."""
+        values.sort()  # NaN last
+        n_present = int(np.searchsorted(values, np.nan))
+        return cls(values[:n_present], len(values) - n_present)
 
     @property
     def n(self) -> int:

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -57,14 +57,13 @@ from warehouse.files.patterns import parquet
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _RULE = DriftRule()
 FEATURE_TABLE, SCORE_TABLE = "monitoring.feature_drift", "monitoring.score_drift"
 _SCORE = "probability"
 #: The columns of a side that are in memory at one time, 8 bytes a value.
 GROUP_BYTES = 256 * 2**20
+#: Above both, effective rows and rows times the squared statistic (a p-value of .025), a p-value is that of many rows.
+_MANY_ROWS, _SMALL_P_VALUE = 1000, 2.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,15 +144,15 @@ def record_feature_drift(
     of the source.
     """
     with connect(settings) as con:
+        con.begin()  # one state of the lake: decisions that arrive meanwhile are measured next time
         n_reference = open_reference(con, contract, source=model.source, snapshot=reference_snapshot)
-        # before reading: later changes are measured next time
         measured_from = decided_months(
             con, model, reference_snapshot, n_reference, contract.sql, contract.features, rule
         )
         due = due_months(con, FEATURE_TABLE, model, measured_from)
         if due:
-            open_decisions(con, contract, model, months=due)
-            rows = compare_features(con, contract, rule)
+            n_decisions = open_decisions(con, contract, model, months=due)
+            rows = compare_features(con, contract, rule, n_reference=n_reference, n_decisions=n_decisions)
     if due:
         replace_months(settings, FEATURE_TABLE, model, rows, months=due, measured_from=measured_from)
     with connect(settings) as con:
@@ -196,31 +195,36 @@ def record_score_drift(
 
 
 def compare_features(
-    con: duckdb.DuckDBPyConnection, contract: FeatureContract, rule: DriftRule = _RULE
+    con: duckdb.DuckDBPyConnection,
+    contract: FeatureContract,
+    rule: DriftRule = _RULE,
+    *,
+    n_reference: int,
+    n_decisions: int,
 ) -> tuple[FeatureDrift, ...]:
     """Compare the two relations of :mod:`ml.monitoring.samples`, feature by feature and month by month.
 
-    Memory holds some columns of the reference and of one month: as many as ``GROUP_BYTES`` has room for, at least one.
+    The numbers of rows are those that opening them returned. Memory holds as many columns of both as ``GROUP_BYTES``
+    has room for on either side, at least one.
     """
-    months = months_of(con)
-    if not months:
+    if not n_decisions:
         return ()
-    most_rows = max(count(con, REFERENCE), *months.values())
-    n_columns = max(GROUP_BYTES // (8 * most_rows), 1)
+    n_columns = max(GROUP_BYTES // (8 * max(n_reference, n_decisions)), 1)
     of_cohorts = contract.features_made_of("cohort")
     found = []
     for start in range(0, len(contract.features), n_columns):
         features = contract.features[start : start + n_columns]
-        rows = read_columns(con, REFERENCE, features)
-        references = {
-            feature.name: _reference(feature, rows, is_cohort=feature.name in of_cohorts) for feature in features
-        }
-        del rows
-        for month in months:
-            rows = read_columns(con, CURRENT, features, month)
-            for feature in features:
-                current = _sample(feature, rows)
-                found.append(_feature_drift(feature, references[feature.name].compare(month, current), rule))
+        needs_months = any(feature.name in of_cohorts for feature in features)
+        rows = read_columns(con, REFERENCE, features, most_rows=n_reference, with_months=needs_months)
+        references = [
+            _reference(feature, rows.values[feature.name], rows.months if feature.name in of_cohorts else None)
+            for feature in features
+        ]
+        decided = read_columns(con, CURRENT, features, most_rows=n_decisions, with_months=True)
+        for month, columns in decided.by_month():
+            for feature, reference in zip(features, references, strict=True):
+                current = _sample(feature, columns[feature.name])
+                found.append(_feature_drift(feature, reference.compare(month, current), rule))
     return _in_order(contract, found)
 
 
@@ -251,31 +255,38 @@ def score_psi(reference: NDArray[np.float64], current: NDArray[np.float64]) -> f
 def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
     """P-value of a Kolmogorov-Smirnov statistic ``ks``, as ``scipy.stats.ks_2samp(method="asymp")``.
 
-    Uses the one-sample distribution at the effective size n * m / (n + m).
+    Uses the one-sample distribution at the effective size n = n_reference * n_current / (n_reference + n_current).
+    A p-value below .025 of more than 1000 rows is that of the limit of many rows, corrected for n, and differs by less
+    than 1 % from the exact one where that is above 1e-35.
     """
     from scipy.stats import kstwo
 
-    effective = max(round(n_reference * n_current / (n_reference + n_current)), 1)
-    return float(min(max(kstwo.sf(ks, effective), 0.0), 1.0))
+    n = max(round(n_reference * n_current / (n_reference + n_current)), 1)
+    squared = n * ks * ks
+    if n <= _MANY_ROWS or squared <= _SMALL_P_VALUE:
+        return float(min(max(kstwo.sf(ks, n), 0.0), 1.0))
+    # scipy sums n terms: 0.1 s of processor time for 50,000 rows, a second for 500,000
+    return float(2 * np.exp(-2 * (np.sqrt(squared) + 1 / (6 * np.sqrt(n))) ** 2 - 4 / 9 * squared**2 / n))
 
 
-def _sample(feature: FeatureColumn, rows: "pa.Table") -> Numbers | Labels:
-    column = rows[feature.name].to_numpy()  # a missing number is NaN
+def _sample(feature: FeatureColumn, column: NDArray[Any]) -> Numbers | Labels:
+    """Sorts the column of a number in place."""
     if feature.kind == "numeric":
-        return Numbers.of(column)
+        return Numbers.sorting(column)
     return Labels(np.bincount(column, minlength=len(labels_of(feature)) + 2))
 
 
-def _reference(feature: FeatureColumn, rows: "pa.Table", *, is_cohort: bool) -> Reference:
-    sample = _sample(feature, rows)
+def _reference(feature: FeatureColumn, column: NDArray[Any], months: NDArray[np.int64] | None) -> Reference:
+    """``months``: of each row, if the months of the reference are to be compared with one another."""
+    unsorted = column if months is None else column.copy()
+    sample = _sample(feature, column)
     cuts = deciles_cut(sample.present) if isinstance(sample, Numbers) else Cuts()
     labels = labels_of(feature) if isinstance(sample, Labels) else ()
-    if not is_cohort:
+    if months is None:
         return Reference(sample, cuts, labels=labels)
-    column, months = rows[feature.name].to_numpy(), rows["month"].to_numpy().astype("datetime64[M]").astype(np.int64)
     if isinstance(sample, Numbers):
-        return Reference(sample, cuts, months_apart(months, cuts.bins_of(column), cuts.n_bins))
-    return Reference(sample, cuts, months_apart(months, column, len(sample.by_label) - 1), labels)
+        return Reference(sample, cuts, months_apart(months, cuts.bins_of(unsorted), cuts.n_bins))
+    return Reference(sample, cuts, months_apart(months, unsorted, len(sample.by_label) - 1), labels)
 
 
 def _scores(con: duckdb.DuckDBPyConnection, table: str, month: date | None = None) -> NDArray[np.float64]:

@@ -18,7 +18,6 @@ from ml.monitoring.samples import (
     REFERENCE,
     SAMPLE_SEED,
     MonitoredModel,
-    count,
     decisions_of,
     open_decisions,
     open_reference,
@@ -74,8 +73,7 @@ def write_drift_report(
         n_reference = open_reference(
             con, contract, source=model.source, snapshot=reference_snapshot, sample_rows=sample_rows
         )
-        open_decisions(con, contract, model, months=[month], sample_rows=sample_rows)
-        n_decisions = count(con, CURRENT)
+        n_decisions = open_decisions(con, contract, model, months=[month], sample_rows=sample_rows)
         if n_decisions == 0:
             raise MonitoringError(f"{model.name} version {model.version} made no decision in {month:%Y-%m}")
         reference, current = (_frame(con, contract, table) for table in (REFERENCE, CURRENT))

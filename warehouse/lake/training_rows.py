@@ -15,8 +15,8 @@ from collections.abc import Collection
 
 import duckdb
 
-from warehouse.lake.connection import CATALOG
 from warehouse.lake.feature_tables import EXPOSED_MODEL, FeatureVersion, training_version
+from warehouse.lake.tables import schemas_and_tables
 
 #: For how long each loan was observed, and whether it has defaulted in that time.
 EXPOSURES = "training.lbl_exposures"
@@ -99,9 +99,6 @@ def _versions(con: duckdb.DuckDBPyConnection) -> list[FeatureVersion]:
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = con.execute(
-        "select table_name from information_schema.tables where table_catalog = $1 and table_schema = 'training' "
-        "and table_type = 'BASE TABLE'",
-        [CATALOG],
-    )
-    return {name for (name,) in rows.fetchall()}
+    """Committed tables: each reader of training rows asks."""
+    schema = "training."
+    return {name.removeprefix(schema) for name in schemas_and_tables(con)[1] if name.startswith(schema)}

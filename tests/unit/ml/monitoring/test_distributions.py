@@ -58,7 +58,9 @@ def _compare(
     for month, values in current.items():
         con.execute(f"insert into {CURRENT} select $1, unnest($2::{data_type}[])", [month, values])
     contract = FeatureContract(version="v1", inputs=(), features=(feature,), sql="select 1 from inputs")
-    return {row.month: row for row in compare_features(con, contract)}
+    n_decisions = sum(map(len, current.values()))
+    compared = compare_features(con, contract, n_reference=len(reference), n_decisions=n_decisions)
+    return {row.month: row for row in compared}
 
 
 def _psi(reference: Counter, current: Counter) -> float:
@@ -211,9 +213,9 @@ def test_a_listed_value_is_neither_a_missing_one_nor_sql(
     feature = FeatureColumn("x", "varchar", "A label.", "categorical", values=values, reason="x")
     _compare(labels_of_rows, {JANUARY: labels_of_rows}, feature)
 
-    codes = read_columns(_database(), CURRENT, [feature], JANUARY)["x"]
+    codes = read_columns(_database(), CURRENT, [feature], most_rows=len(labels_of_rows)).values["x"]
 
-    assert np.bincount(codes.to_numpy(), minlength=len(values) + 2).tolist() == counted
+    assert np.bincount(codes, minlength=len(values) + 2).tolist() == counted
 
 
 def test_a_month_of_the_reference_is_compared_with_its_other_months() -> None:

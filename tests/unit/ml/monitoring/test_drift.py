@@ -1,6 +1,7 @@
 """Drift of a model's decisions, read from and written to a real lake."""
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -345,6 +346,15 @@ def test_p_values_of_the_smallest_samples_are_probabilities() -> None:
     """scipy's distribution is undefined at the effective size 0 to which 1 x 1 rounds."""
     assert 0 <= ks_p_value(1.0, 1, 1) <= 1
     assert ks_p_value(0.0, 1, 1) == 1
+
+
+@pytest.mark.parametrize("n", [1_001, 4_000, 50_000])
+@pytest.mark.parametrize("squared", [2.21, 4.0, 18.0, 40.0])
+def test_p_values_of_many_rows_equal_scipy(n: int, squared: float) -> None:
+    """From .024 down to 1e-35 they are of the limit of many rows, whose error is stated as 1 %."""
+    ks = math.sqrt(squared / n)
+
+    assert ks_p_value(ks, 2 * n, 2 * n) == pytest.approx(stats.kstwo.sf(ks, n), rel=0.01)
 
 
 def test_the_psi_of_two_samples_of_scores_is_that_of_a_month_by_hand() -> None:
