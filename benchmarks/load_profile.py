@@ -116,7 +116,8 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     base = LONG if options.long else Lengths()
     lengths = Lengths(**{name: getattr(options, name) or getattr(base, name) for name in vars(base)})
-    busy, notes = os.getloadavg()[0], []
+    busy = os.getloadavg()[0]
+    notes: list[str] = []
     with benchmark_home() as home:
         port = free_port()
         command = [str(Path(sys.executable).with_name("loanlake")), "serve", "--port", str(port)]
