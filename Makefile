@@ -22,7 +22,7 @@ LINT_HOME := $(CURDIR)/$(VENV)/lint
 IN_WAREHOUSE = mkdir -p -m 700 $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
 	DBT_TARGET_PATH=$(LINT_HOME)/target DBT_LOG_PATH=$(LINT_HOME)/logs PATH="$(BIN):$$PATH" &&
 
-.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving docs lock torch
+.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving load docs lock torch
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
 	@echo "make bench-serving                       those of scores over HTTP alone, and their cost by family"
+	@echo "make load [ARGS=--long]                  the load profile of a lender, with a report: 3 minutes, or 5 hours"
 	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make torch                               PyTorch into .venv/, as locked, for the family tab_transformer: 5 GB on Linux"
@@ -96,6 +97,9 @@ bench: setup
 
 bench-serving: setup
 	$(BIN)/python -m benchmarks reasons serving serving_families
+
+load: setup
+	$(BIN)/python -m benchmarks.load_profile $(ARGS)
 
 docs: setup
 	$(BIN)/python -m warehouse.cli.pages

@@ -113,15 +113,15 @@ def _declined_share(port: int, home: BenchmarkHome) -> float:
 def _cost(pid: int, port: int, path: str, home: BenchmarkHome) -> Cost:
     headers = home.headers if path.startswith("/v1") else None
     put_load(port, path, home.requests, headers, connections=CONNECTIONS, seconds=1.0)  # caches and lazy imports
-    before = _processor_seconds(pid)
+    before = processor_seconds(pid)
     load = put_load(port, path, home.requests, headers, connections=CONNECTIONS, seconds=SECONDS)
-    spent = _processor_seconds(pid) - before
+    spent = processor_seconds(pid) - before
     return Cost(load.per_second, 1e6 * spent / len(load.waits))
 
 
-def _processor_seconds(pid: int) -> float:
+def processor_seconds(pid: int) -> float:
     """Of a process and those it started and still has."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     own = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-    return own + sum(_processor_seconds(int(child)) for child in children)
+    return own + sum(processor_seconds(int(child)) for child in children)

@@ -1,7 +1,7 @@
-"""What a benchmark of the API serves: the simulated lender's own model, history and applications.
+"""What a benchmark of the API serves: a lender's own model, history and applications.
 
-``LOANLAKE_BENCH_HOME`` names a home that the main job has filled; it is copied and left alone. Without it the main job
-fills one, which takes two minutes.
+``LOANLAKE_BENCH_HOME`` names a home that the main job has filled; it is copied and left alone, and its first lender is
+served. Without it the main job fills one for the simulated lender, which takes two minutes.
 """
 
 import json
@@ -62,7 +62,8 @@ def benchmark_home() -> Iterator[BenchmarkHome]:
             environment = os.environ | {"LOANLAKE_HOME": str(home)}
             subprocess.run([loanlake, "run", "simulated"], env=environment, stdout=subprocess.DEVNULL, check=True)
         settings = Settings.from_environment({"LOANLAKE_HOME": str(home)})
-        deployment = read_deployment(settings, "simulated")
+        lenders = settings.deployed_lenders()
+        deployment = read_deployment(settings, lenders[0]) if lenders else None
         if deployment is None:
             raise RuntimeError(f"a benchmark needs a home with a promoted model: {given} has none")
         bundle = load_bundle(deployment.bundle_directory(settings))

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.decision_log.json_text import dump_values
+from warehouse.decision_log.json_text import row_text
 from warehouse.features.contract import FeatureContract
 
 
@@ -43,7 +43,7 @@ def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
 
 def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
     """A feature vector in contract order, as an object by name."""
-    return dump_values(dict(zip(contract.feature_names, features, strict=True)))
+    return row_text(contract.feature_names)(features)
 
 
 def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:

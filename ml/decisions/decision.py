@@ -12,7 +12,7 @@ from ml.bundle.scorer import Scorer
 from ml.decisions.online_inputs import LookedUp
 from ml.registry.deployment import Deployment
 from warehouse.decision_log import RouteWord, StatusWord
-from warehouse.decision_log.json_text import dump_values
+from warehouse.decision_log.json_text import row_text
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -47,8 +47,8 @@ def decide_columns(
     request, looked_up, channel, contract = occasion.request, occasion.looked_up, occasion.channel, scorer.contract
     given = {**request, **looked_up.values, "source": deployment.source, "decided_at": occasion.decided_at}
     names = contract.input_names
-    inputs = dict(zip(names, map(given.get, names), strict=True))
-    features = scorer.features(inputs)
+    inputs = [*map(given.get, names)]
+    features = scorer.features(dict(zip(names, inputs, strict=True)))
     score = scorer.score(features)
     # approvals need no reasons, and explaining costs more than scoring
     reasons = scorer.reasons(features) if score.decision != "approve" else []
@@ -57,7 +57,7 @@ def decide_columns(
         "source": deployment.source,
         "application_id": request["application_id"],
         "borrower_id": request["borrower_id"],
-        "inputs": dump_values(inputs),
+        "inputs": row_text(names)(inputs),
         "features": dump_features(features, contract),
         "raw_score": score.raw,
         "points": score.points,

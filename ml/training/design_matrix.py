@@ -6,8 +6,8 @@ float32 counts as missing; the contract's checks refuse both earlier.
 """
 
 import math
-from array import array
-from collections.abc import Collection, Sequence
+import struct
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -151,35 +151,32 @@ class DesignMatrix:
                 f"a feature vector must have {len(self.contract_features)} values, one for each feature: "
                 f"found {len(values)}"
             )
-        row = array("f", self._empty_row)
-        for position, column, codes in self._plan:
-            value = values[position]
-            if value is None:
+        return np.frombuffer(bytearray(self._packed(values)), dtype=np.float32).reshape(1, -1)
+
+    @cached_property
+    def _packed(self) -> Callable[[Sequence[object]], bytes]:
+        """A vector's row as bytes: one expression for each feature, in half the time of a loop over them."""
+        runtime: dict[str, object] = {
+            "pack": struct.Struct(f"{len(self.columns)}f").pack,
+            "nan": math.nan,
+            "most": _FLOAT32_MAX,
+        }
+        parts = []
+        for number, feature in enumerate(self.features):
+            value = f"v{feature.position}"
+            if feature.kind != "categorical":
+                parts.append(f"{value} if {value} is not None and -most <= {value} <= most else nan")
                 continue
-            if codes is None:
-                if -_FLOAT32_MAX <= value <= _FLOAT32_MAX:  # type: ignore[operator]  # the contract says so
-                    row[column] = value  # type: ignore[call-overload]  # a number, as above
-            elif value in codes:
-                row[column : column + len(codes)] = codes[value]
-        return np.frombuffer(row, dtype=np.float32).reshape(1, -1)
-
-    @cached_property
-    def _empty_row(self) -> "array[float]":
-        return array("f", [math.nan]) * len(self.columns)
-
-    @cached_property
-    def _plan(self) -> "tuple[tuple[int, int, dict[object, array[float]] | None], ...]":
-        """Per feature: its place in the vector, its first column, and the code of each category."""
-        plan, column = [], 0
-        for feature in self.features:
-            codes: dict[object, array[float]] | None = None
-            if feature.kind == "categorical":
-                codes = {
-                    value: array("f", [float(value == each) for each in feature.values]) for value in feature.values
-                }
-            plan.append((feature.position, column, codes))
-            column += len(feature.columns)
-        return tuple(plan)
+            runtime[f"codes{number}"] = {
+                each: tuple(float(each == other) for other in feature.values) for each in feature.values
+            }
+            runtime[f"missing{number}"] = (math.nan,) * len(feature.values)
+            parts.append(f"*codes{number}.get({value}, missing{number})")
+        unpacked = ", ".join(f"v{position}" for position in range(len(self.contract_features)))
+        source = f"def packed(values):\n    {unpacked}, = values\n    return pack({', '.join(parts)})"
+        exec(source, runtime)  # noqa: S102  # places and numbered constants, never a name of a column
+        packed: Callable[[Sequence[object]], bytes] = runtime["packed"]  # type: ignore[assignment]  # defined there
+        return packed
 
 
 def require_features(contract: FeatureContract, exclude: Collection[str]) -> None:

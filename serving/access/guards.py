@@ -24,6 +24,7 @@ BY_LENDER = "by_lender"
 ANY = "any"
 #: No key or token.
 OPEN = "open"
+_PROBLEM = "loanlake_problem"
 
 Guard = Callable[[Scope, BaseRouteHandler], Awaitable[None]]
 
@@ -42,9 +43,17 @@ class Guards(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass on a request that no guard refuses."""
+        problem: Exception | None = scope["state"].get(_PROBLEM)
+        if problem is not None:
+            raise problem
         for guard in self._guards:
             await guard(scope, scope["route_handler"])
         await next_app(scope, receive, send)
+
+
+def raise_in_guards(scope: Scope, problem: Exception) -> None:
+    """Have :class:`Guards` raise what was found before Litestar routed the request; no guard is asked again."""
+    scope["state"][_PROBLEM] = problem
 
 
 class Authentication:
@@ -66,6 +75,10 @@ class Authentication:
                 "Send a key as 'Authorization: Bearer …'; `loanlake key create NAME` creates one",
                 challenge=_challenge(scope),
             )
+        return self.caller(shown)
+
+    def caller(self, shown: str) -> Caller:
+        """Who holds this key or token; raises Unauthenticated, or Unavailable if it cannot be checked."""
         if self._tokens is not None and not shown.startswith(PREFIX):
             return self._tokens.caller(shown)
         return self._holder(shown)
@@ -81,7 +94,7 @@ class Authentication:
         state = key.state(datetime.now(UTC))
         if state != "active":
             raise Unauthenticated(f"The key {key.key_id} is {state}")
-        return Caller(key.caller_id, key.scopes, f"key {key.key_id}", key.name, key.rate_limit, key.lenders)
+        return key.holder
 
 
 async def require_scope(scope: Scope, handler: BaseRouteHandler) -> None:
@@ -106,11 +119,16 @@ class BoundLenders:
     async def __call__(self, scope: Scope, handler: BaseRouteHandler) -> None:
         """Raise NotPermitted if the path, or the default, is a lender that the caller may not reach."""
         found: Caller | None = scope.get("auth")
-        if found is None or found.lenders is None or not handler.opt.get(BY_LENDER):
+        if found is not None and handler.opt.get(BY_LENDER):
+            self.require(found, scope["path_params"].get("lender"))
+
+    def require(self, caller: Caller, lender: str | None) -> None:
+        """Raise NotPermitted if the caller may not reach this lender, or the default one if None."""
+        if caller.lenders is None:
             return
-        lender = scope["path_params"].get("lender") or self._default()
+        lender = lender or self._default()
         if lender is not None:
-            require_reach(found, lender)
+            require_reach(caller, lender)
 
 
 def require_reach(caller: Caller, lender: str) -> None:

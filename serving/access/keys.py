@@ -16,11 +16,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from serving.access.caller import Caller
 from serving.options import MOST_REQUESTS
 from warehouse.errors import LoanlakeError, NotFoundError, SettingError
 
@@ -77,6 +79,11 @@ class ApiKey:
     caller_id: str
     rate_limit: int | None
     lenders: frozenset[str] | None = None
+
+    @cached_property
+    def holder(self) -> Caller:
+        """Who calls with it."""
+        return Caller(self.caller_id, self.scopes, f"key {self.key_id}", self.name, self.rate_limit, self.lenders)
 
     def state(self, now: datetime) -> str:
         """``active``, ``expired`` or ``revoked`` at ``now``."""

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from warehouse.files.turns import locked
+from warehouse.files.turns import lock, locked, unlock
 
 WINDOW_SECONDS = 60
 #: Bytes that identify a caller.
@@ -60,12 +60,16 @@ class MachineCounts:
     async def count(self, caller: bytes) -> Counted:
         """See :class:`CallCounts`; awaits nothing."""
         file, table = self._opened()
-        with locked(file.fileno()):
+        descriptor = file.fileno()
+        lock(descriptor)
+        try:
             now = self._clock()
             at, opened, n = _find(table, caller, now)
             if not n or not opened <= now < opened + WINDOW_SECONDS:
                 opened, n = now, 0
             _SLOT.pack_into(table, at, caller, opened, n + 1)
+        finally:
+            unlock(descriptor)
         return Counted(n + 1, opened + WINDOW_SECONDS - now)
 
     async def close(self) -> None:

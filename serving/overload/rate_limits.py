@@ -12,7 +12,8 @@ from hashlib import blake2b
 
 from litestar.datastructures import ResponseHeader
 from litestar.handlers.base import BaseRouteHandler
-from litestar.types import Message, Scope
+from litestar.types import Scope
+from litestar.types.asgi_types import HTTPResponseStartEvent
 
 from serving.access.caller import Caller
 from serving.http.problems import TooManyRequests
@@ -66,11 +67,13 @@ class RateLimit:
     async def __call__(self, scope: Scope, handler: BaseRouteHandler) -> None:
         """Raise TooManyRequests if the caller has reached their limit."""
         caller: Caller | None = scope.get("auth")
-        if caller is None:
-            return
-        lender = self._counted_lender(scope["path_params"].get("lender"))
+        if caller is not None:
+            await self.count(scope, caller, scope["path_params"].get("lender"))
+
+    async def count(self, scope: Scope, caller: Caller, lender: str | None) -> None:
+        """Count a request for the lender that its path names; raises as a call."""
         try:
-            counted = await self._counts.count(_bytes(caller.caller_id, lender))
+            counted = await self._counts.count(_bytes(caller.caller_id, self._counted_lender(lender)))
         except OSError as error:
             # a failing count must not stop a lender's decisions
             log.warning("calls cannot be counted, so none is refused", extra={"error": str(error)})
@@ -86,12 +89,11 @@ class RateLimit:
             )
 
 
-async def add_rate_limit(message: Message, scope: Scope) -> None:
-    """Litestar's hook before every message sent: adds the rate limit, also to refusals."""
-    if message["type"] == "http.response.start":
-        found = scope["state"].get(_STATE)
-        if found is not None:
-            message["headers"] = [*message["headers"], *found]
+def add_rate_limit(message: HTTPResponseStartEvent, scope: Scope) -> None:
+    """Add the rate limit to an answer, also to a refusal."""
+    found = scope["state"].get(_STATE)
+    if found is not None:
+        message["headers"] = [*message["headers"], *found]
 
 
 @lru_cache(maxsize=1024)

@@ -4,8 +4,8 @@ import logging
 import time
 from hashlib import blake2b
 
-from litestar.enums import ScopeType
-from litestar.types import HTTPScope, Message, Scope
+from litestar.types import HTTPScope
+from litestar.types.asgi_types import HTTPResponseStartEvent
 
 from serving.access.caller import Caller
 from serving.telemetry.metrics import UNMATCHED, Metrics
@@ -15,7 +15,7 @@ log = logging.getLogger("loanlake.request")
 
 
 class RequestLog:
-    """Litestar's hook before every message sent; also where no route matched.
+    """Called when an answer begins; also where no route matched.
 
     A line takes 30 microseconds, five times the rest, and outsiders could fill a disk with refusals: so only errors
     (5xx) and requests of ``slow_seconds`` have one, unless ``logs_all``, and rejections under overload have none. It
@@ -27,15 +27,13 @@ class RequestLog:
         self._logs_all = logs_all
         self._slow_seconds = slow_seconds
 
-    async def __call__(self, message: Message, scope: Scope) -> None:
-        """Do it once the answer begins."""
-        if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
-            return
+    def __call__(self, message: HTTPResponseStartEvent, scope: HTTPScope) -> None:
+        """Do it."""
         route, status, trace = scope.get("path_template") or UNMATCHED, message["status"], trace_of(scope)
         seconds = time.perf_counter() - trace.started if trace else 0.0
         self._metrics.count_request(scope["method"], route, status, seconds if trace else None)
         is_wanted = trace is not None and (status >= 500 or seconds >= self._slow_seconds)
-        trace = trace or begun(scope["headers"])
+        trace = trace or begun(scope["headers"], time.perf_counter())
         named = [(b"x-request-id", trace.request_id.encode())]
         if trace.traceparent is not None:
             named.append((b"traceparent", trace.traceparent))

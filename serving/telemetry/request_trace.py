@@ -42,17 +42,25 @@ class RequestTrace(msgspec.Struct):
 
 
 class Traced(ASGIMiddleware):
-    """Begins the trace of each request that has a route."""
+    """Begins the trace of each request that has a route and none yet."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on with its trace."""
-        trace = scope["state"][_STATE] = begun(scope["headers"])
-        fields = {"request_id": trace.request_id}
-        if trace.trace_id is not None:
-            fields["trace_id"] = trace.trace_id
-        # never reset: an error's line comes later, and each request has its own context
-        request_fields.set(fields)
+        if trace_of(scope) is None:
+            begin_trace(scope, time.perf_counter())
         await next_app(scope, receive, send)
+
+
+def begin_trace(scope: Scope, started: float) -> RequestTrace:
+    """Begin the trace of a request that arrived at ``started``, by ``time.perf_counter``."""
+    trace: RequestTrace = begun(scope["headers"], started)
+    scope["state"][_STATE] = trace
+    fields = {"request_id": trace.request_id}
+    if trace.trace_id is not None:
+        fields["trace_id"] = trace.trace_id
+    # never reset: an error's line comes later, and each request has its own context
+    request_fields.set(fields)
+    return trace
 
 
 def trace_of(scope: Scope) -> RequestTrace | None:
@@ -67,9 +75,9 @@ def note_decision(scope: Scope, decision_id: str) -> None:
         trace.decision_id = decision_id
 
 
-def begun(headers: Iterable[tuple[bytes, bytes]]) -> RequestTrace:
-    """The trace of a request with these headers, as of now."""
-    started, request_id, parents = time.perf_counter(), None, []
+def begun(headers: Iterable[tuple[bytes, bytes]], started: float) -> RequestTrace:
+    """The trace of a request with these headers."""
+    request_id, parents = None, []
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             request_id = value.decode()

@@ -25,11 +25,16 @@ def file_turn_if_free(path: Path) -> Iterator[bool]:
 @contextmanager
 def locked(descriptor: int) -> Iterator[None]:
     """Hold the lock of an open file."""
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    lock(descriptor)
     try:
         yield
     finally:
         unlock(descriptor)
+
+
+def lock(descriptor: int) -> None:
+    """Lock an open file until :func:`unlock`, waiting for the previous holder."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def try_lock(descriptor: int) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,7 +14,7 @@ from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample, log_
 from ml.families.tree_based.ranges import require_counts, require_shares
 from ml.trees.explain import Explainer
 from ml.trees.forest import Forest
-from ml.trees.onnx_twin import open_session, raw_scores, to_onnx
+from ml.trees.onnx_twin import OneRow, open_session, raw_scores, to_onnx
 
 if TYPE_CHECKING:
     import xgboost
@@ -64,7 +65,11 @@ class ServedTrees:
 
     def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
         """Log-odds, shape (n,), equal to those of the model that was written, to the bit."""
-        return raw_scores(self.session, matrix)
+        return self._one_row.raw_scores(matrix) if len(matrix) == 1 else raw_scores(self.session, matrix)
+
+    @cached_property
+    def _one_row(self) -> OneRow:
+        return OneRow(self.session)
 
     @staticmethod
     def points(raw_scores: NDArray[np.float32]) -> None:

@@ -1,5 +1,7 @@
 """The ONNX twin against the booster it was built from."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import xgboost
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ml.trees.forest import Forest
-from ml.trees.onnx_twin import open_session, raw_scores, to_onnx
+from ml.trees.onnx_twin import OneRow, open_session, raw_scores, to_onnx
 from warehouse.errors import BundleError
 
 N_COLUMNS = 8
@@ -33,6 +35,15 @@ def booster() -> xgboost.Booster:
 @pytest.fixture(scope="module")
 def session(booster):
     return open_session(to_onnx(Forest.from_booster(booster)))
+
+
+def test_a_row_alone_has_the_same_bits_in_any_thread(booster, session):
+    rows, one_row = _hostile_rows(booster, 400), OneRow(session)
+
+    with ThreadPoolExecutor(4) as threads:
+        alone = np.concatenate(list(threads.map(one_row.raw_scores, np.split(rows, len(rows)))))
+
+    assert alone.tobytes() == raw_scores(session, rows).tobytes()
 
 
 def _margins(booster: xgboost.Booster, rows: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ import pytest
 from litestar import Litestar, Request
 from litestar.testing import TestClient
 
+from serving.app import create_app
 from serving.controllers import scores
 from serving.http.json_body import read_json
-from serving.scoring.plain_scores import PlainScores
 from tests.serving_home import APPLICATION, ServingHome
 from warehouse import decision_log
 
@@ -69,14 +69,16 @@ def test_any_other_gets_the_same_answer_from_the_handler(
     assert comparable(ordinary) == comparable(other)
 
 
-def test_a_body_in_pieces_goes_on_whole(client: Client) -> None:
+def test_a_body_in_pieces_goes_on_whole(shared_home: ServingHome) -> None:
+    app = create_app(shared_home.settings)
     pieces = [{"type": "http.request", "body": BODY[:10], "more_body": True}]
     pieces += [{"type": "http.request", "body": BODY[10:], "more_body": False}]
+    headers = {**PLAIN, **shared_home.headers, "Host": "localhost"}
     scope = {
         "method": "POST",
-        "path_template": "/v1/scores",
+        "path": "/v1/scores",
         "query_string": b"",
-        "headers": [(b"content-type", b"application/json")],
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }
     heard: list[object] = []
 
@@ -88,8 +90,7 @@ def test_a_body_in_pieces_goes_on_whole(client: Client) -> None:
 
     expected = list(pieces)
     nobody: Any = None
-    plain = PlainScores(nobody, paths=["/v1/scores"], most_bytes=10_000)
-    asyncio.run(plain.handle(cast("Any", scope), receive, nobody, handler))
+    asyncio.run(app.plain_scores.handle(cast("Any", scope), receive, nobody, handler))
 
     assert heard == expected
 
@@ -98,6 +99,36 @@ def test_a_body_beyond_the_limit_is_the_handlers_to_refuse(client: Client, handl
     refused = client.post("/v1/scores", content=BODY + b" " * 10_000, headers=PLAIN)
 
     assert (refused.status_code, handled) == (413, ["/v1/scores"])
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"{}", {}, 400),
+        (b"[1", {}, 400),
+        (BODY, {"Authorization": "Bearer ll_unknown_key"}, 401),
+        (BODY, {"Authorization": "Basic bm9uZTpub25l"}, 401),
+    ],
+    ids=["violations", "syntax", "unknown key", "another scheme"],
+)
+def test_a_problem_is_the_one_of_the_handler(
+    client: Client, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    as_handled = PLAIN | {"Content-Type": "application/json; charset=utf-8"}
+
+    ordinary = client.post("/v1/scores", content=content, headers=PLAIN | headers)
+    handled = client.post("/v1/scores", content=content, headers=as_handled | headers)
+
+    assert ordinary.status_code == status
+    assert ordinary.json() == handled.json()
+    assert sorted(ordinary.headers) == sorted(handled.headers)
+
+
+def test_a_request_is_counted_once_whatever_becomes_of_it(client: Client) -> None:
+    answers = [client.post("/v1/scores", content=content, headers=PLAIN) for content in (BODY, b"{}", BODY)]
+    left = [int(answer.headers["ratelimit"].partition("r=")[2].partition(";")[0]) for answer in answers]
+
+    assert [left[0] - each for each in left] == [0, 1, 2]
 
 
 def test_another_method_and_the_batch_are_not_its_business(client: Client, handled: list[str]) -> None:
