@@ -200,6 +200,10 @@ class EstimateRule:
     judged: the weights of ``pape`` vary from month to month by more than its interval says. Defaults so far are an
     alarm above the upper end of their interval.
 
+    A month of fewer than ``pooled_decisions`` is judged a second time, together with as many months before it as reach
+    that number, at most ``most_pooled_months`` in all: a rise of a tenth is beyond chance in 1,500 decisions, and
+    hardly in 500. Each of the two is then judged at 1 in 80 (Bonferroni), so that a month is wrong no more often.
+
     ``min_decisions``: a month of fewer decisions is not estimated, and one of fewer labels not graded.
     ``severe_times``: a rate, or a number of defaults, of this many times the expected one is severe.
     """
@@ -207,7 +211,28 @@ class EstimateRule:
     min_decisions: int = 300
     min_rate_rise: float = 1.05
     standard_errors: float = 1.96
+    standard_errors_of_two: float = 2.24
+    pooled_decisions: int = 1_500
+    most_pooled_months: int = 3
     severe_times: float = 1.5
+
+    def n_pooled(self, n_decisions: Sequence[int]) -> int:
+        """How many of the last months are judged together; 1 where the last is enough, or nothing is gained.
+
+        ``n_decisions``: of consecutive months, oldest first. A month of a few decisions, as it begins, is not judged by
+        those before it.
+
+        >>> rule = EstimateRule()
+        >>> rule.n_pooled([570, 570, 570, 570]), rule.n_pooled([900, 700]), rule.n_pooled([900, 1_500])
+        (3, 2, 1)
+        """
+        n_months, total = 1, n_decisions[-1]
+        if total * self.most_pooled_months < self.min_decisions:
+            return 1
+        while total < self.pooled_decisions and n_months < min(self.most_pooled_months, len(n_decisions)):
+            n_months += 1
+            total += n_decisions[-n_months]
+        return n_months if total >= self.min_decisions else 1
 
     def judge_auc(self, auc: float, *, tested_low: float | None) -> EstimateVerdict:
         """Judge an estimated AUC; ``tested_low`` as in :meth:`PerformanceRule.judge`."""
@@ -215,13 +240,18 @@ class EstimateRule:
         limit = rule.auc_limit(tested_low)
         return EstimateVerdict(limit, auc < limit, auc < rule.min_auc)
 
-    def judge_default_rate(self, rate: float, *, expected: float, standard_error: float) -> EstimateVerdict:
+    def judge_default_rate(
+        self, rate: float, *, expected: float, standard_error: float, is_judged_twice: bool = False
+    ) -> EstimateVerdict:
         """Judge an estimated default rate; ``standard_error``: of its difference from ``expected``.
+
+        ``is_judged_twice``: whether the month is judged alone and with the months before it.
 
         >>> EstimateRule().judge_default_rate(0.14, expected=0.125, standard_error=0.0)
         EstimateVerdict(estimated_limit=0.13125, is_alarm=True, is_severe=False)
         """
-        limit = max(expected * self.min_rate_rise, expected + self.standard_errors * standard_error)
+        n_errors = self.standard_errors_of_two if is_judged_twice else self.standard_errors
+        limit = max(expected * self.min_rate_rise, expected + n_errors * standard_error)
         return EstimateVerdict(limit, rate > limit, rate > max(limit, self.severe_times * expected))
 
     def judge_defaults_so_far(self, n_defaults: float, *, expected: float, high: float) -> EstimateVerdict:
