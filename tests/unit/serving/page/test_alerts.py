@@ -106,7 +106,7 @@ def test_the_pages_never_open_the_lake(
 
 
 def test_before_the_first_measurement_the_page_says_so(client: Client) -> None:
-    assert "Nothing was measured yet." in client.get("/alerts").text
+    assert "Nothing was measured yet" in client.get("/alerts").text
 
 
 def test_alerts_are_shown_to_those_who_may_see_decisions(client: Client, shared_home: ServingHome) -> None:

@@ -210,7 +210,7 @@ def test_without_a_model_or_with_damaged_files_it_still_tells(home: Settings) ->
     assert page.one("h1").text == "Unavailable"
     assert "No model is served." in page.one("main").text
     assert "Registered and approved versions cannot be read" in page.one("main").text
-    assert "None yet." in page.one("main").text
+    assert "None in the API's log" in page.one("main").text
 
 
 def test_it_loads_nothing_but_its_own_style_and_icon_and_runs_nothing(client: Client) -> None:
