@@ -44,9 +44,12 @@ def main() -> int:
             quiet, shock = alarms[:, : len(QUIET)], alarms[:, len(QUIET) :]
             # the first two quiet months have fewer months before them than a later one has
             share = quiet[:, 2:].mean()
+            later = shock[:, 2:].mean()
             seen = ", ".join(f"{shock[:, :n].any(axis=1).mean():.0%} by month {n}" for n in (1, 2, 3))
             print(
-                f"{size:>5} a month, {name:<22}: {share:.1%} of quiet months; the shock is seen in {seen}", flush=True
+                f"{size:>5} a month, {name:<22}: {share:.1%} of quiet months; shock seen in {seen}, "
+                f"in {later:.0%} of its months from the third on",
+                flush=True,
             )
     return 0
 
@@ -74,18 +77,19 @@ def _draw(
     for place, month in enumerate(drawn):
         n = len(pooled_months(sizes[: place + 1], RULE))
         is_large = size >= RULE.min_decisions
-        looks = [month] if is_large else []
+        looks = [(month, RULE.standard_errors_alone if n > 1 else None)] if is_large else []
         if n > 1:
-            looks.append(np.concatenate(drawn[place + 1 - n : place + 1]))
-        alone.append(is_large and _is_alarm(estimator, month, is_judged_twice=False))
-        by_rule.append(any(_is_alarm(estimator, look, is_judged_twice=n > 1) for look in looks))
+            together = np.concatenate(drawn[place + 1 - n : place + 1])
+            looks.append((together, RULE.standard_errors_pooled if is_large else None))
+        alone.append(is_large and _is_alarm(estimator, month, None))
+        by_rule.append(any(_is_alarm(estimator, look, n_errors) for look, n_errors in looks))
     return alone, by_rule
 
 
-def _is_alarm(estimator: Estimator, probability: Floats, *, is_judged_twice: bool) -> bool:
+def _is_alarm(estimator: Estimator, probability: Floats, n_errors: float | None) -> bool:
     rate = float(estimator.unweighted.line.chances(probability)[0].mean())
     expected, error = estimator.rate_of_applicants(probability)
-    verdict = RULE.judge_default_rate(rate, expected=expected, standard_error=error, is_judged_twice=is_judged_twice)
+    verdict = RULE.judge_default_rate(rate, expected=expected, standard_error=error, n_errors=n_errors)
     return verdict.is_alarm
 
 

@@ -30,14 +30,17 @@ def pooled_months(months: Sequence[tuple[date, int]], rule: EstimateRule) -> Seq
 
 
 def estimate_pooled(
-    estimator: Estimator, probability: Floats, *, month: date, role: str, horizon_months: int, rule: EstimateRule
+    estimator: Estimator, probability: Floats, *, month: date, role: str, horizon_months: int, n_errors: float
 ) -> PerformanceEstimate:
-    """The row of a month that is judged with those before it; ``probability``: served, of all their decisions."""
+    """The row of a month that is judged with those before it; ``probability``: served, of all their decisions.
+
+    ``n_errors``: as in :meth:`EstimateRule.judge_default_rate`.
+    """
     found = estimator.unweighted
     interval = estimator.estimate(found, probability)["default_rate"]
     expected, standard_error = estimator.rate_of_applicants(probability)
-    verdict = rule.judge_default_rate(
-        interval.estimated, expected=expected, standard_error=standard_error, is_judged_twice=True
+    verdict = EstimateRule().judge_default_rate(
+        interval.estimated, expected=expected, standard_error=standard_error, n_errors=n_errors
     )
     return PerformanceEstimate(
         month=month,

@@ -66,7 +66,11 @@ def record_estimates(
                         month=month,
                         role=role,
                         horizon_months=_months_between(newest, month),
-                        rule=_RULE,
+                        n_errors=(
+                            _RULE.standard_errors_pooled
+                            if n_decisions >= _RULE.min_decisions
+                            else _RULE.standard_errors
+                        ),
                     )
                 )
             if n_decisions < _RULE.min_decisions:
@@ -88,7 +92,7 @@ def record_estimates(
                         role=role,
                         newest=newest,
                         tested_low=tested_low,
-                        is_judged_twice=len(together) > 1,
+                        n_errors=_RULE.standard_errors_alone if len(together) > 1 else None,
                     )
             if len(times):
                 rows += _early(
@@ -116,11 +120,11 @@ def estimate_month(
     role: str,
     newest: date,
     tested_low: float | None,
-    is_judged_twice: bool = False,
+    n_errors: float | None = None,
 ) -> list[PerformanceEstimate]:
     """The rows of a month and method, with the true values of its mature decisions; ``newest``: reference month.
 
-    ``is_judged_twice``: also with the months before it (:mod:`ml.estimates.pooling`).
+    ``n_errors``: as in :meth:`EstimateRule.judge_default_rate`.
     """
     expected_rate, standard_error = estimator.rate_of_applicants(decided.probability)
     of_reference = {**of_reference, "default_rate": expected_rate}
@@ -155,7 +159,7 @@ def estimate_month(
                 expected_rate=expected_rate,
                 standard_error=standard_error,
                 tested_low=tested_low,
-                is_judged_twice=is_judged_twice,
+                n_errors=n_errors,
             ),
         )
         for metric, interval in estimated.items()
@@ -205,7 +209,7 @@ def _verdict(
     expected_rate: float,
     standard_error: float,
     tested_low: float | None,
-    is_judged_twice: bool,
+    n_errors: float | None,
 ) -> dict[str, Any]:
     """Limit and verdict of a figure; only ``cbpe`` is judged."""
     verdict = EstimateVerdict()
@@ -216,7 +220,7 @@ def _verdict(
             interval.estimated,
             expected=expected_rate,
             standard_error=standard_error,
-            is_judged_twice=is_judged_twice,
+            n_errors=n_errors,
         )
     return verdict._asdict()
 

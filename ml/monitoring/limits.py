@@ -201,8 +201,9 @@ class EstimateRule:
     alarm above the upper end of their interval.
 
     A month of fewer than ``pooled_decisions`` is judged a second time, together with as many months before it as reach
-    that number, at most ``most_pooled_months`` in all: a rise of a tenth is beyond chance in 1,500 decisions, and
-    hardly in 500. Each of the two is then judged at 1 in 80 (Bonferroni), so that a month is wrong no more often.
+    that number, at most ``most_pooled_months`` in all, so that a rise that stays raises an alarm in most of its months,
+    and a lender of 100 decisions a month is judged at all. Of 1 in 40 false alarms the month alone then has 1 in 50 and
+    the months together 1 in 200 (Bonferroni): with equal parts the first month of a rise was found less often.
 
     ``min_decisions``: a month of fewer decisions is not estimated, and one of fewer labels not graded.
     ``severe_times``: a rate, or a number of defaults, of this many times the expected one is severe.
@@ -211,7 +212,8 @@ class EstimateRule:
     min_decisions: int = 300
     min_rate_rise: float = 1.05
     standard_errors: float = 1.96
-    standard_errors_of_two: float = 2.24
+    standard_errors_alone: float = 2.054
+    standard_errors_pooled: float = 2.576
     pooled_decisions: int = 1_500
     most_pooled_months: int = 3
     severe_times: float = 1.5
@@ -241,17 +243,17 @@ class EstimateRule:
         return EstimateVerdict(limit, auc < limit, auc < rule.min_auc)
 
     def judge_default_rate(
-        self, rate: float, *, expected: float, standard_error: float, is_judged_twice: bool = False
+        self, rate: float, *, expected: float, standard_error: float, n_errors: float | None = None
     ) -> EstimateVerdict:
         """Judge an estimated default rate; ``standard_error``: of its difference from ``expected``.
 
-        ``is_judged_twice``: whether the month is judged alone and with the months before it.
+        ``n_errors``: how many of them are chance; ``standard_errors`` unless the month is judged twice.
 
         >>> EstimateRule().judge_default_rate(0.14, expected=0.125, standard_error=0.0)
         EstimateVerdict(estimated_limit=0.13125, is_alarm=True, is_severe=False)
         """
-        n_errors = self.standard_errors_of_two if is_judged_twice else self.standard_errors
-        limit = max(expected * self.min_rate_rise, expected + n_errors * standard_error)
+        chance = (self.standard_errors if n_errors is None else n_errors) * standard_error
+        limit = max(expected * self.min_rate_rise, expected + chance)
         return EstimateVerdict(limit, rate > limit, rate > max(limit, self.severe_times * expected))
 
     def judge_defaults_so_far(self, n_defaults: float, *, expected: float, high: float) -> EstimateVerdict:

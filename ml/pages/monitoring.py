@@ -188,7 +188,7 @@ def _pooled(rows: Sequence[Row]) -> Lines:
     return Lines(
         name="performance-pooled",
         title="Default rate of small months together",
-        about="Each month of few decisions together with up to two before it: a rise stands out sooner.",
+        about="Each month of few decisions together with up to two before it: a rise that stays stands out.",
         places=names_of(months),
         form="share",
         lines=[

@@ -57,10 +57,12 @@ def test_a_rate_is_an_alarm_beyond_noise_and_margin(rate: float, is_alarm: bool,
 
 
 def test_a_rate_that_is_judged_twice_has_a_wider_limit() -> None:
-    """0.12 + 2.24 · 0.005 = 0.1312."""
-    verdict = EstimateRule().judge_default_rate(0.131, expected=0.12, standard_error=0.005, is_judged_twice=True)
+    """0.12 + 2.576 · 0.005 = 0.13288."""
+    rule = EstimateRule()
 
-    assert (round(verdict.estimated_limit or 0, 4), verdict.is_alarm) == (0.1312, False)
+    verdict = rule.judge_default_rate(0.131, expected=0.12, standard_error=0.005, n_errors=rule.standard_errors_pooled)
+
+    assert (round(verdict.estimated_limit or 0, 5), verdict.is_alarm) == (0.13288, False)
 
 
 def test_defaults_so_far_are_judged_by_the_interval_of_their_number() -> None:
