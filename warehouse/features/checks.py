@@ -140,7 +140,7 @@ def is_broken_on_record(con: "duckdb.DuckDBPyConnection", table_name: str) -> bo
     row = con.execute(
         f"select count(*) from monitoring.contract_violations where {_UNMENDED.replace('$2', '$1')}", [table_name]
     ).fetchone()
-    return row is not None and row[0] > 0
+    return bool(row is not None and row[0] > 0)
 
 
 class _Found(dict[tuple[str, str], Violation]):
