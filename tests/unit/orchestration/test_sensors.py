@@ -172,7 +172,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     (again,), _ = tick(canary_to_move, instance)
 
     assert waiting[0] == []
-    assert "answering 0.1 of the applicants, as a canary: too few requests: 0 to the champion" in waiting[1]
+    assert "answering 10 % of the applicants, as a canary: too few requests: 0 to the champion" in waiting[1]
     assert first.tags["loanlake/reason"].startswith("worse than it may be: errors +1.000")
     assert (on_its_way[0], failed[0]) == ([], [])
     assert on_its_way[1].endswith("; a run is on its way")
