@@ -31,8 +31,8 @@ def alerts(ctx: click.Context, lender: str | None, with_resolved: bool) -> None:
         return
     import duckdb
 
-    from warehouse.alerts.alert import read_alerts
     from warehouse.alerts.sending import unsent_lines
+    from warehouse.alerts.states import read_alerts
     from warehouse.alerts.texts import long_lines
     from warehouse.lake.connection import connect
 
@@ -66,7 +66,7 @@ def require_lender(con: "duckdb.DuckDBPyConnection", lender: str, settings: Sett
 @options.reason
 def ack(*, alert_id: str, by: str, reason: str) -> None:
     """Acknowledge the alert ID: a person knows about it."""
-    from warehouse.alerts.alert import acknowledge
+    from warehouse.alerts.states import acknowledge
     from warehouse.alerts.texts import summary
     from warehouse.figures.published import publish_figures
 

@@ -19,6 +19,7 @@ from serving.page.alerts import AlertsPage
 from serving.page.figures import FigurePages
 from serving.page.frame import PageLinks, page_links
 from serving.page.overview import OverviewPage
+from serving.page.rendering import compile_templates
 from serving.scoring.outbox import Outbox
 from serving.scoring.scoring import ScoringService
 from serving.scoring.shadow import ShadowScorer
@@ -55,12 +56,14 @@ class Services:
         await self.deployments.look()
         await self.outbox.check()
         watching = asyncio.create_task(_watch(self, poll_seconds))
+        compiling = asyncio.create_task(asyncio.to_thread(compile_templates))
         try:
             yield
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            await compiling
             await self.shadows.close()
             await self.outbox.close()
             await self.store.close()

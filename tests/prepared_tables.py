@@ -20,9 +20,10 @@ _PORTFOLIO = {
     "default_share double, loss_share double, unobserved_share double",
     "portfolio.roll_rates": "source varchar, month date, from_state varchar, to_state varchar, n_borrowers bigint, "
     "borrower_share double",
-    "portfolio.bands": "source varchar, model_name varchar, model_version integer, month date, band varchar, "
-    "band_number integer, n_decisions bigint, n_approved bigint, n_referred bigint, mean_probability double, "
-    "n_mature bigint, n_defaults bigint, expected_defaults double, expected_loss double, realised_loss double",
+    "portfolio.bands": "source varchar, model_name varchar, model_version integer, is_backfill boolean, month date, "
+    "band varchar, band_number integer, n_decisions bigint, n_approved bigint, n_referred bigint, "
+    "mean_probability double, n_mature bigint, n_defaults bigint, expected_defaults double, expected_loss double, "
+    "realised_loss double",
     "portfolio.concentration": "source varchar, month date, dimension varchar, segment varchar, n_applications bigint, "
     "application_share double, requested_amount double, amount_share double, herfindahl_index double",
     "monitoring.alerts": "source varchar, raised_for date, kind varchar, severity varchar, subject varchar, "
@@ -66,7 +67,7 @@ def _insert_month(con: duckdb.DuckDBPyConnection, month: str, psi: float, featur
         decided = {"band": band, "band_number": band_number, "n_decisions": 100, "n_approved": 100 * (band == "low")}
         known = {"n_referred": 0, "mean_probability": 0.1 * band_number, "n_mature": 50, "n_defaults": 5 * band_number}
         losses = {"expected_defaults": 5.0 * band_number, "expected_loss": 1000.0, "realised_loss": 900.0}
-        _insert(con, "portfolio.bands", {**owner, **decided, **known, **losses})
+        _insert(con, "portfolio.bands", {**owner, "is_backfill": True, **decided, **known, **losses})
     of_month = {"source": SOURCE, "month": month}
     for to_state, n in (("current", 90), ("1", 10)):
         rolled = {"from_state": "current", "to_state": to_state, "n_borrowers": n, "borrower_share": n / 100}

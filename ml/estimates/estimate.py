@@ -65,12 +65,12 @@ class Estimator:
     def __init__(self, reference: LabelledReference, *, cut_off: float, seed: int = 0) -> None:
         self.reference, self.cut_off, self._seed = reference, cut_off, seed
         self._recalibrator = Recalibrator(reference.probability, reference.defaulted, seed)
-        self._unweighted = Recalibrated(*self._recalibrator.fit(), len(reference.probability))
+        self.unweighted = Recalibrated(*self._recalibrator.fit(), len(reference.probability))
 
     def recalibrate(self, method: Method, month: NDArray[np.float32]) -> Recalibrated:
         """The chances of default by a method; ``month``: encoded features of its decisions, or of a sample."""
         if method == "cbpe":
-            return self._unweighted
+            return self.unweighted
         ratio = density_ratio(self.reference.matrix, month, seed=self._seed)
         return Recalibrated(*self._recalibrator.fit(ratio.weights), ratio.n_effective)
 
@@ -84,7 +84,7 @@ class Estimator:
         The error is that of its difference from the rate of these decisions, as if both were drawn from one population;
         without that of the line, which is the same for both.
         """
-        before, now = (self._unweighted.line.chances(each)[0] for each in (self.reference.applicants, probability))
+        before, now = (self.unweighted.line.chances(each)[0] for each in (self.reference.applicants, probability))
         return float(before.mean()), float(np.sqrt(before.var() / len(before) + now.var() / len(now)))
 
     def truth(self, probability: Floats, defaulted: NDArray[np.bool_]) -> dict[Metric, float]:

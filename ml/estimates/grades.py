@@ -8,6 +8,8 @@ from typing import Final
 #: The metric of :mod:`ml.estimates.early_defaults`, and its method.
 DEFAULTS_SO_FAR: Final = "defaults_so_far"
 EXPOSURE: Final = "exposure"
+#: The metric of :mod:`ml.estimates.pooling`.
+POOLED_DEFAULT_RATE: Final = "pooled_default_rate"
 
 
 @dataclass(frozen=True, kw_only=True)

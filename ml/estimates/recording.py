@@ -14,7 +14,7 @@ from ml.bundle.scorer import Scorer
 from ml.estimates.early_defaults import expected_defaults
 from ml.estimates.estimate import LEVEL, Estimator, Interval, Method, Recalibrated
 from ml.estimates.expected import Metric
-from ml.estimates.grades import DEFAULTS_SO_FAR, EXPOSURE, PerformanceEstimate, grade
+from ml.estimates.grades import DEFAULTS_SO_FAR, EXPOSURE, POOLED_DEFAULT_RATE, PerformanceEstimate, grade
 from ml.estimates.labelled_reference import (
     DecidedMonth,
     compared_features,
@@ -24,6 +24,7 @@ from ml.estimates.labelled_reference import (
     read_observed,
     read_reference,
 )
+from ml.estimates.pooling import estimate_pooled, pooled_months
 from ml.monitoring.limits import EstimateRule, EstimateVerdict
 from ml.monitoring.samples import MonitoredModel, decisions_of
 from ml.monitoring.tables import replace_months
@@ -41,20 +42,40 @@ def record_estimates(
     """Estimate, grade and store the months of a version; ``tested_low``: lower end of its AUC in its test.
 
     A month whose decisions and labels are as many as when it was stored is not estimated again. A month of fewer
-    decisions than the rule's minimum is not estimated. Raises MonitoringError if the version's snapshot has no test
-    rows.
+    decisions than the rule's minimum is only judged with those before it. Raises MonitoringError if the version's
+    snapshot has no test rows.
     """
     snapshot = scorer.bundle.lineage.lake_snapshot
     with connect(settings) as con:
-        months = [each for each in decided_months(con, model) if each[1] >= _RULE.min_decisions]
+        months = decided_months(con, model)
         stored = _stored(con, model)
         reference, newest = read_reference(con, scorer, model, snapshot=snapshot)
         estimator = Estimator(reference, cut_off=scorer.bundle.policy.cut_off)
         times = default_times(con, model.source)
         of_reference = estimator.truth(reference.probability, reference.defaulted)
         rows: list[PerformanceEstimate] = []
-        for month, n_decisions, n_mature in months:
-            kept = [row for row in stored.get(month, []) if row.metric != DEFAULTS_SO_FAR]
+        for place, (month, n_decisions, n_mature) in enumerate(months):
+            together = pooled_months([each[:2] for each in months[: place + 1]], _RULE)
+            if len(together) > 1:
+                n_pooled = sum(n for each, n, _ in months if each in together)
+                rows.append(
+                    _kept_pooled(stored.get(month, []), n_pooled, role)
+                    or estimate_pooled(
+                        estimator,
+                        np.concatenate([read_month(con, each).probability for each in together]),
+                        month=month,
+                        role=role,
+                        horizon_months=_months_between(newest, month),
+                        n_errors=(
+                            _RULE.standard_errors_pooled
+                            if n_decisions >= _RULE.min_decisions
+                            else _RULE.standard_errors
+                        ),
+                    )
+                )
+            if n_decisions < _RULE.min_decisions:
+                continue
+            kept = [row for row in stored.get(month, []) if row.metric not in (DEFAULTS_SO_FAR, POOLED_DEFAULT_RATE)]
             if kept and all((row.n_decisions, row.n_mature) == (n_decisions, n_mature) for row in kept):
                 rows += [replace(row, role=role) for row in kept]
             else:
@@ -63,7 +84,15 @@ def record_estimates(
                 for method in METHODS:
                     found = estimator.recalibrate(method, features)
                     rows += estimate_month(
-                        estimator, method, found, decided, of_reference, role=role, newest=newest, tested_low=tested_low
+                        estimator,
+                        method,
+                        found,
+                        decided,
+                        of_reference,
+                        role=role,
+                        newest=newest,
+                        tested_low=tested_low,
+                        n_errors=_RULE.standard_errors_alone if len(together) > 1 else None,
                     )
             if len(times):
                 rows += _early(
@@ -91,8 +120,12 @@ def estimate_month(
     role: str,
     newest: date,
     tested_low: float | None,
+    n_errors: float | None = None,
 ) -> list[PerformanceEstimate]:
-    """The rows of a month and method, with the true values of its mature decisions; ``newest``: reference month."""
+    """The rows of a month and method, with the true values of its mature decisions; ``newest``: reference month.
+
+    ``n_errors``: as in :meth:`EstimateRule.judge_default_rate`.
+    """
     expected_rate, standard_error = estimator.rate_of_applicants(decided.probability)
     of_reference = {**of_reference, "default_rate": expected_rate}
     mature, n_mature = decided.is_mature, int(decided.is_mature.sum())
@@ -126,6 +159,7 @@ def estimate_month(
                 expected_rate=expected_rate,
                 standard_error=standard_error,
                 tested_low=tested_low,
+                n_errors=n_errors,
             ),
         )
         for metric, interval in estimated.items()
@@ -175,14 +209,26 @@ def _verdict(
     expected_rate: float,
     standard_error: float,
     tested_low: float | None,
+    n_errors: float | None,
 ) -> dict[str, Any]:
     """Limit and verdict of a figure; only ``cbpe`` is judged."""
     verdict = EstimateVerdict()
     if method == "cbpe" and metric == "auc" and not math.isnan(interval.estimated):
         verdict = _RULE.judge_auc(interval.estimated, tested_low=tested_low)
     elif method == "cbpe" and metric == "default_rate":
-        verdict = _RULE.judge_default_rate(interval.estimated, expected=expected_rate, standard_error=standard_error)
+        verdict = _RULE.judge_default_rate(
+            interval.estimated,
+            expected=expected_rate,
+            standard_error=standard_error,
+            n_errors=n_errors,
+        )
     return verdict._asdict()
+
+
+def _kept_pooled(stored: Iterable[PerformanceEstimate], n_pooled: int, role: str) -> PerformanceEstimate | None:
+    """The stored row of as many decisions, if there is one."""
+    found = (row for row in stored if (row.metric, row.n_decisions) == (POOLED_DEFAULT_RATE, n_pooled))
+    return next((replace(row, role=role) for row in found), None)
 
 
 def _stored(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> dict[date, list[PerformanceEstimate]]:

@@ -200,6 +200,11 @@ class EstimateRule:
     judged: the weights of ``pape`` vary from month to month by more than its interval says. Defaults so far are an
     alarm above the upper end of their interval.
 
+    A month of fewer than ``pooled_decisions`` is judged a second time, together with as many months before it as reach
+    that number, at most ``most_pooled_months`` in all, so that a rise that stays raises an alarm in most of its months,
+    and a lender of 100 decisions a month is judged at all. Of 1 in 40 false alarms the month alone then has 1 in 50 and
+    the months together 1 in 200 (Bonferroni): with equal parts the first month of a rise was found less often.
+
     ``min_decisions``: a month of fewer decisions is not estimated, and one of fewer labels not graded.
     ``severe_times``: a rate, or a number of defaults, of this many times the expected one is severe.
     """
@@ -207,7 +212,29 @@ class EstimateRule:
     min_decisions: int = 300
     min_rate_rise: float = 1.05
     standard_errors: float = 1.96
+    standard_errors_alone: float = 2.054
+    standard_errors_pooled: float = 2.576
+    pooled_decisions: int = 1_500
+    most_pooled_months: int = 3
     severe_times: float = 1.5
+
+    def n_pooled(self, n_decisions: Sequence[int]) -> int:
+        """How many of the last months are judged together; 1 where the last is enough, or nothing is gained.
+
+        ``n_decisions``: of consecutive months, oldest first. A month of a few decisions, as it begins, is not judged by
+        those before it.
+
+        >>> rule = EstimateRule()
+        >>> rule.n_pooled([570, 570, 570, 570]), rule.n_pooled([900, 700]), rule.n_pooled([900, 1_500])
+        (3, 2, 1)
+        """
+        n_months, total = 1, n_decisions[-1]
+        if total * self.most_pooled_months < self.min_decisions:
+            return 1
+        while total < self.pooled_decisions and n_months < min(self.most_pooled_months, len(n_decisions)):
+            n_months += 1
+            total += n_decisions[-n_months]
+        return n_months if total >= self.min_decisions else 1
 
     def judge_auc(self, auc: float, *, tested_low: float | None) -> EstimateVerdict:
         """Judge an estimated AUC; ``tested_low`` as in :meth:`PerformanceRule.judge`."""
@@ -215,13 +242,18 @@ class EstimateRule:
         limit = rule.auc_limit(tested_low)
         return EstimateVerdict(limit, auc < limit, auc < rule.min_auc)
 
-    def judge_default_rate(self, rate: float, *, expected: float, standard_error: float) -> EstimateVerdict:
+    def judge_default_rate(
+        self, rate: float, *, expected: float, standard_error: float, n_errors: float | None = None
+    ) -> EstimateVerdict:
         """Judge an estimated default rate; ``standard_error``: of its difference from ``expected``.
+
+        ``n_errors``: how many of them are chance; ``standard_errors`` unless the month is judged twice.
 
         >>> EstimateRule().judge_default_rate(0.14, expected=0.125, standard_error=0.0)
         EstimateVerdict(estimated_limit=0.13125, is_alarm=True, is_severe=False)
         """
-        limit = max(expected * self.min_rate_rise, expected + self.standard_errors * standard_error)
+        chance = (self.standard_errors if n_errors is None else n_errors) * standard_error
+        limit = max(expected * self.min_rate_rise, expected + chance)
         return EstimateVerdict(limit, rate > limit, rate > max(limit, self.severe_times * expected))
 
     def judge_defaults_so_far(self, n_defaults: float, *, expected: float, high: float) -> EstimateVerdict:

@@ -102,6 +102,9 @@ def _performance(estimates: Sequence[Row], measured: Sequence[Row], source: str)
         ]
     months = months_of([*estimates, *measured])
     found: list[Figure] = [_metric(name, estimates, measured, months) for name in METRICS]
+    pooled = [row for row in estimates if row["metric"] == "pooled_default_rate"]
+    if pooled:
+        found.append(_pooled(pooled))
     so_far = [row for row in estimates if row["metric"] == "defaults_so_far"]
     if so_far:
         found.append(_so_far(so_far))
@@ -175,6 +178,22 @@ def _grades(rows: Sequence[Row], source: str) -> Figure:
                 f"{row['mean_distance']:.3f}",
             ]
             for row in rows
+        ],
+    )
+
+
+def _pooled(rows: Sequence[Row]) -> Lines:
+    months = months_of(rows)
+    low, high, limit = (by_month(rows, months, name) for name in ("low", "high", "estimated_limit"))
+    return Lines(
+        name="performance-pooled",
+        title="Default rate of small months together",
+        about="Each month of few decisions together with up to two before it: a rise that stays stands out.",
+        places=names_of(months),
+        form="share",
+        lines=[
+            Line(name="CBPE", values=by_month(rows, months, "estimated"), low=low, high=high, tone=0),
+            Line(name="limit", values=limit, kind="dashed", tone=4),
         ],
     )
 

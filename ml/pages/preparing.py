@@ -13,6 +13,7 @@ from ml.pages.monitoring import monitoring_sections, monitoring_summary, trial_s
 from ml.pages.portfolio import portfolio_sections, portfolio_summary
 from ml.pages.profit import profit_section
 from ml.pages.reading import ALWAYS, Row, Tables
+from ml.pages.version_of_month import VersionOfMonth
 from ml.registry.deployment import Deployment, read_deployment
 from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
@@ -34,13 +35,19 @@ def prepare_pages(settings: Settings, source: str) -> Mapping[str, int]:
     return sizes | {name: keep(settings, source, name, document) for name, document in found.documents.items()}
 
 
-def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepared:
-    """The documents of a lender, with months up to ``until``; raises LakeError if the lake cannot be opened."""
+def read_pages(
+    settings: Settings, source: str, until: date = ALWAYS, *, about: VersionOfMonth | None = None
+) -> Prepared:
+    """The documents of a lender, with months up to ``until``; raises LakeError if the lake cannot be opened.
+
+    ``about``: the version that they are about; the one in service unless given.
+    """
     served = read_deployment(settings, source)
-    version: Row | None = None
-    if served is not None:
-        version = {"model_name": served.model_name, "model_version": served.model_version}
-    profit = profit_section(settings, source, until)  # by a connection of its own
+    if about is None and served is not None:
+        about = VersionOfMonth(served.model_name, served.model_version, why="the one in service")
+    version: Row | None = about.row if about is not None else None
+    number = about.model_version if about is not None else None
+    profit = profit_section(settings, source, until, number)  # by a connection of its own
     with closing(connect(settings)) as con:
         con.execute("begin")  # all tables as of one snapshot
         tables, snapshot = Tables(con, source, until), current_snapshot(con)
@@ -51,7 +58,8 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
             "monitoring": monitoring_sections(tables, version, features) if version else _unserved(source),
             "portfolio": portfolio_sections(tables, version, profit),
         }
-        if served is not None and served.challenger is not None:
+        is_served = served is not None and about is not None and about.is_deployment(served)
+        if is_served and served is not None and served.challenger is not None:
             sections_of["monitoring"].insert(1, trial_section(tables, served.challenger))
         summaries: dict[PageName, str] = {
             "models": model_summary(settings, source),
@@ -68,7 +76,7 @@ def read_pages(settings: Settings, source: str, until: date = ALWAYS) -> Prepare
             prepared_at=at,
             snapshot=snapshot,
             until=f"{last:%Y-%m}" if last else None,
-            version=served.model_version if served is not None else None,
+            version=number,
         )
         for name, sections in sections_of.items()
     }

@@ -21,22 +21,22 @@ _N_POINTS = 80
 _MOST_LOANS = 200_000
 
 
-def profit_section(settings: Settings, source: str, until: date) -> Section:
-    """The curve of ``loanlake policy advise``, or why there is none."""
+def profit_section(settings: Settings, source: str, until: date, version: int | None = None) -> Section:
+    """The curve of ``loanlake policy advise``, or why there is none; of the version in service unless one is given."""
     return Section(
         "profit",
         "Profit by cut-off",
-        _curve(settings, source, until),
-        "What each cut-off would have earned on the matured loans of the version in service, per application and as a "
+        _curve(settings, source, until, version),
+        "What each cut-off would have earned on the matured loans of this version, per application and as a "
         "share of the amount lent. Declined applicants have no outcome: a cut-off above the one in force is judged "
         "only by loans that were granted all the same.",
     )
 
 
-def _curve(settings: Settings, source: str, until: date) -> list[Figure]:
+def _curve(settings: Settings, source: str, until: date, version: int | None) -> list[Figure]:
     try:
         rule = training_settings_of(read_lender(source)).cut_off
-        loans = read_decided_loans(settings, source, until=until, most=_MOST_LOANS)
+        loans = read_decided_loans(settings, source, until=until, most=_MOST_LOANS, version=version)
         curve = ProfitCurve(loans.probabilities, loans.defaulted, rule)
     except LoanlakeError as error:
         return [Missing(f"There is no profit curve: {error}.", f"loanlake policy advise {source}")]

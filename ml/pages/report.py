@@ -20,6 +20,7 @@ from ml.pages.models import service_section
 from ml.pages.preparing import Prepared, read_pages
 from ml.pages.reading import Row, Tables
 from ml.pages.rendering import sections_html
+from ml.pages.version_of_month import VersionOfMonth, version_of_month
 from warehouse.errors import NotFoundError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
@@ -39,7 +40,7 @@ class Report:
 
 
 def write_report(settings: Settings, source: str, month: date | None) -> Report:
-    """The report on a month, the newest with applications unless named.
+    """The report on a month, the newest with applications unless named, about the version that decided in it.
 
     Figures of later months are left out; those of the month and before are as known now. Raises NotFoundError for a
     month without applications, and LakeError if the lake cannot be opened.
@@ -47,7 +48,8 @@ def write_report(settings: Settings, source: str, month: date | None) -> Report:
     with closing(connect(settings)) as con:
         chosen = _chosen(source, [row["month"] for row in Tables(con, source).rows(_MONTHS)], month)
         tables = Tables(con, source, chosen)
-        prepared = read_pages(settings, source, chosen)
+        about = version_of_month(tables, settings)
+        prepared = read_pages(settings, source, chosen, about=about)
         version = prepared.documents["portfolio"].version
         figures = _key_figures(tables, prepared, version, chosen)
         alerts = tables.rows(_ALERTS)
@@ -62,7 +64,7 @@ def write_report(settings: Settings, source: str, month: date | None) -> Report:
         service_section(settings, source, now=f"{prepared.documents['models'].prepared_at}"),
         *prepared.documents["models"].sections,
     ]
-    return Report(source, f"{chosen:%Y-%m}", _html(prepared, f"{chosen:%Y-%m}", sections))
+    return Report(source, f"{chosen:%Y-%m}", _html(prepared, f"{chosen:%Y-%m}", about, sections))
 
 
 def _chosen(source: str, months: Sequence[date], month: date | None) -> date:
@@ -89,7 +91,7 @@ def _key_figures(tables: Tables, prepared: Prepared, version: int | None, month:
     lines = [
         ["Applications", f"{applied['n_applications']:,}"],
         ["Amount applied for", written(applied["amount"], "amount")],
-        ["Decisions of the version in service", f"{decided.get('n_decisions') or 0:,}"],
+        ["Decisions of the version", f"{decided.get('n_decisions') or 0:,}"],
         ["Approved", written(decided.get("approval_rate"), "share")],
         ["Mean probability of default", written(decided.get("mean_probability"), "share")],
         ["Default rate, estimated (CBPE)", _estimate(estimates.get("default_rate"), "share")],
@@ -152,7 +154,7 @@ def _linked_row(row: HeatRow, columns: Sequence[str], drawn: Collection[str], mo
     return replace(row, cells=cells, href=href)
 
 
-def _html(prepared: Prepared, month: str, sections: Sequence[Section]) -> str:
+def _html(prepared: Prepared, month: str, about: VersionOfMonth | None, sections: Sequence[Section]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -162,6 +164,7 @@ def _html(prepared: Prepared, month: str, sections: Sequence[Section]) -> str:
     return environment.get_template("report.html").render(
         document=prepared.documents["models"],
         month=month,
+        about=about,
         style=style,
         # the browser runs nothing and loads nothing: only this style sheet applies
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

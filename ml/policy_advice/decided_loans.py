@@ -1,4 +1,4 @@
-"""The matured loans that the version in service has decided on, and did not learn from."""
+"""The matured loans that a version has decided on, and did not learn from."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -37,12 +37,17 @@ class DecidedLoans:
 
 
 def read_decided_loans(
-    settings: Settings, source: str, *, until: date = date(9999, 12, 1), most: int | None = None
+    settings: Settings,
+    source: str,
+    *,
+    until: date = date(9999, 12, 1),
+    most: int | None = None,
+    version: int | None = None,
 ) -> DecidedLoans:
-    """The matured decisions of the source's version in service; raises NotFoundError without a version or decisions.
+    """The matured decisions of a version of the source; raises NotFoundError without a version or decisions.
 
-    ``until``: the last month of decisions to read. ``most``: of more mature loans a part is drawn by the hash of their
-    ids, the same in every run.
+    ``version``: the one in service unless given. ``until``: the last month of decisions to read. ``most``: of more
+    mature loans a part is drawn by the hash of their ids, the same in every run.
 
     A version decides on no loan that it learned from (:mod:`ml.batches.backfill`), so the figures are honest.
     """
@@ -51,10 +56,11 @@ def read_decided_loans(
         raise NotFoundError(
             f"a model of {source} must be in service: found none; `loanlake run {source}` trains and serves one"
         )
-    policy = load_registered(settings, source, served.model_version).policy
+    number = served.model_version if version is None else version
+    policy = load_registered(settings, source, number).policy
     with closing(connect(settings)) as con:
         try:
-            con.execute(_DECIDED, [source, served.model_name, served.model_version, until])
+            con.execute(_DECIDED, [source, served.model_name, number, until])
         except duckdb.CatalogException as error:
             raise NotFoundError(
                 f"the lake must have the tables of decisions and labels: {str(error).splitlines()[0]}; build them with "
@@ -64,7 +70,7 @@ def read_decided_loans(
         columns = con.execute(_MATURE, [most]).fetchnumpy()
     if not len(columns["probability"]):
         raise NotFoundError(
-            f"{served.model_name} version {served.model_version} must have decisions with a mature label: found none "
+            f"{served.model_name} version {number} must have decisions with a mature label: found none "
             f"among {n_decided:,} decisions; a new version has some after `loanlake run {source}`, which decides on "
             "its test loans"
         )
@@ -73,7 +79,7 @@ def read_decided_loans(
     return DecidedLoans(
         source=source,
         model_name=served.model_name,
-        model_version=served.model_version,
+        model_version=number,
         policy=policy,
         probabilities=np.asarray(columns["probability"], dtype=np.float64),
         defaulted=np.asarray(columns["is_default"], dtype=np.bool_),

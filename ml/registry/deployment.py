@@ -109,7 +109,7 @@ class Challenger:
     @property
     def name(self) -> str:
         """Its name and mode, for people and messages."""
-        how = "in shadow" if self.share is None else f"answering {self.share:.4g} of the applicants"
+        how = "in shadow" if self.share is None else f"answering {self.share * 100:.4g} % of the applicants"
         canary = ", as a canary" if self.mode == "canary" else ""
         return f"{self.deployment.model_name} version {self.deployment.model_version}, {how}{canary}"
 

@@ -24,6 +24,8 @@ from warehouse.settings import DBT_PROJECT_DIR, Settings
 _SOURCE_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md"}
 #: dbt's parse, from which the next starts.
 PARTIAL_PARSE = "partial_parse.msgpack"
+#: What a failed step says of its models that failed: each by its name, with the seconds that it took.
+FAILED_TABLES = "failed tables"
 #: The platform builds production's lake; other builds go to people's own.
 TARGET = "prod"
 DBT = Path(sys.executable).with_name("dbt")
@@ -79,6 +81,22 @@ def build_failures(target: Path) -> list[str]:
         for result in run_results(target).get("results", ())
         if result["status"] in {"error", "fail", "runtime error"}
     ]
+
+
+def failed_tables(target: Path) -> dict[str, float]:
+    """Models that failed in the dbt run with artefacts in ``target``, and the seconds that each took.
+
+    Named as assets are, such as ``core.int_loans``; a model that dbt skipped after them did not run.
+    """
+    failed = {
+        result["unique_id"]: float(result.get("execution_time") or 0.0)
+        for result in run_results(target).get("results", ())
+        if result["status"] == "error" and result["unique_id"].startswith("model.")
+    }
+    if not failed:
+        return {}
+    nodes = json.loads((target / "manifest.json").read_text())["nodes"]
+    return {".".join(asset_key(nodes[each]).path): seconds for each, seconds in failed.items()}
 
 
 def run_results(target: Path) -> Mapping[str, Any]:

@@ -5,9 +5,10 @@ that writes several tables, as dbt's do, has a run for each of them below it.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
@@ -19,6 +20,7 @@ from openlineage.client.facet_v2 import (
     schema_dataset,
 )
 
+from orchestration.lib.dbt_project import FAILED_TABLES
 from orchestration.lineage.graph import StepGraph, name_of
 
 PRODUCER = f"https://pypi.org/project/loanlake/{version('loanlake')}"
@@ -64,6 +66,7 @@ class Translator:
         elif kind.startswith("PIPELINE_"):
             yield self._event(_ENDED[kind], at, Run(run_id, self._failure(event)), event.job_name)
         elif step is not None:
+            yield from self._of_failed_tables(run_id, step, event, at)
             parent = self._parent(run_id, event.job_name)
             written = self._graph.writes.get(step, ())
             one = written if len(written) == 1 else ()
@@ -86,12 +89,38 @@ class Translator:
         seconds, rows = (
             getattr(metadata.get(label), "value", None) for label in ("Execution Duration", "dagster/row_count")
         )
-        parent = self._parent(_step_run(run_id, step), f"{event.job_name}.{step}")
-        run, job = Run(_step_run(run_id, f"{step}/{name}"), parent), f"{event.job_name}.{step}.{name}"
-        started = at - seconds if isinstance(seconds, int | float) else at
+        took = float(seconds) if isinstance(seconds, int | float) else 0.0
+        yield from self._of_table(
+            run_id, step, event.job_name, name, ended=RunState.COMPLETE, at=at, took=took, rows=rows
+        )
+
+    def _of_failed_tables(self, run_id: str, step: str, event: Happened, at: float) -> Iterator[RunEvent]:
+        """Start and failure of each table that a failed step names; at the step's end, as nothing else has its time."""
+        said = getattr(event.event_specific_data, "user_failure_data", None)
+        failed = said.metadata.get(FAILED_TABLES) if said is not None else None
+        for name, took in (failed.value if failed is not None else {}).items():
+            yield from self._of_table(
+                run_id, step, event.job_name, name, ended=RunState.FAIL, at=at, took=took, facets=_failed("dbt", "SQL")
+            )
+
+    def _of_table(
+        self,
+        run_id: str,
+        step: str,
+        job_name: str,
+        name: str,
+        *,
+        ended: RunState,
+        at: float,
+        took: float,
+        rows: int | None = None,
+        facets: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Iterator[RunEvent]:
+        parent = self._parent(_step_run(run_id, step), f"{job_name}.{step}")
+        table_run, job = _step_run(run_id, f"{step}/{name}"), f"{job_name}.{step}.{name}"
         reads = self._graph.reads.get(name, ())
-        yield self._event(RunState.START, started, run, job, reads=reads, writes=[name])
-        yield self._event(RunState.COMPLETE, at, run, job, reads=reads, writes=[name], rows=rows)
+        yield self._event(RunState.START, at - took, Run(table_run, parent), job, reads=reads, writes=[name])
+        yield self._event(ended, at, Run(table_run, {**parent, **facets}), job, reads=reads, writes=[name], rows=rows)
 
     def _event(
         self,
@@ -146,8 +175,11 @@ class Translator:
             return {}
         while error.cause is not None:
             error = error.cause
-        message = f"{error.cls_name or 'error'}: see the run in Dagster"
-        return {"errorMessage": error_message_run.ErrorMessageRunFacet(message, "python")}
+        return _failed(error.cls_name or "error", "python")
+
+
+def _failed(kind: str, language: str) -> dict[str, Any]:
+    return {"errorMessage": error_message_run.ErrorMessageRunFacet(f"{kind}: see the run in Dagster", language)}
 
 
 def _step_run(run_id: str, step: str) -> str:

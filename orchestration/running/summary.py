@@ -10,8 +10,8 @@ from ml.registry.deployment import Deployment
 from orchestration.defs.training.candidates import CandidateDirectory, current_candidate
 from orchestration.defs.training.model_page import family_text
 from orchestration.lib.champions import champion_of
-from warehouse.alerts.alert import read_alerts
 from warehouse.alerts.sending import unsent_lines
+from warehouse.alerts.states import read_alerts
 from warehouse.alerts.texts import short_lines
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.lake.connection import connect

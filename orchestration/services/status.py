@@ -20,8 +20,8 @@ from ml.registry.version_states import version_states
 from orchestration.defs.ingestion.inbox import look
 from orchestration.defs.pipeline.loaded_sources import is_read_by_models
 from orchestration.defs.training.candidates import current_candidate
-from warehouse.alerts.alert import read_alerts
 from warehouse.alerts.sending import unsent_lines
+from warehouse.alerts.states import read_alerts
 from warehouse.alerts.texts import short_lines
 from warehouse.batches import BatchStates
 from warehouse.decision_log import count_pending

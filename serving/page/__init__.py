@@ -11,4 +11,5 @@ __all__ = [
     "figures",
     "frame",
     "overview",
+    "rendering",
 ]

@@ -1,39 +1,34 @@
-"""Alerts for the page: those that a caller may see, read from the lake at most once a minute."""
+"""Alerts for the pages: those that a caller may see, from the home's file of prepared alerts, never from the lake."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from serving.access.caller import Caller
 from serving.http.public_text import without_paths
-from warehouse.alerts.rules import alert_rules
-from warehouse.errors import LoanlakeError, MonitoringError, NoLakeError
-from warehouse.figures.published import read_figures
+from warehouse.alerts.alert import Alert
+from warehouse.alerts.prepared import PreparedAlerts, read_prepared
+from warehouse.alerts.texts import counts_line
+from warehouse.errors import MonitoringError
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from warehouse.alerts.alert import Alert
-
-#: Seconds between two queries of the lake.
-_LAKE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class ShownAlerts:
-    """Alerts, or why there are none to show. ``lenders``: all that the caller may reach and that have one."""
+    """Alerts as of ``made_at``, or why there are none to show.
 
-    alerts: "Sequence[Alert]" = ()
+    ``lenders``: all that the caller may reach and that have one.
+    """
+
+    alerts: Sequence[Alert] = ()
     problem: str = ""
     lenders: Sequence[str] = ()
+    made_at: datetime | None = None
 
     @property
     def counts(self) -> str:
         """How many there are in each state."""
-        from warehouse.alerts.texts import counts_line
-
         return counts_line(self.alerts)
 
 
@@ -49,10 +44,10 @@ class OpenGroup:
 
 @dataclass(frozen=True)
 class OpenAlerts:
-    """Open alerts as of ``counted_at``, severe ones first, or why they are not known."""
+    """Open alerts as of ``made_at``, severe ones first, or why they are not known."""
 
     groups: Sequence[OpenGroup] = ()
-    counted_at: datetime | None = None
+    made_at: datetime | None = None
     problem: str = ""
 
     @property
@@ -62,63 +57,52 @@ class OpenAlerts:
 
 
 class AlertsPage:
-    """Reads every alert in a thread, and keeps the result for a minute, whoever asks."""
+    """Reads the file in a thread, and decodes it once for each change."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
-        self._turn = asyncio.Lock()
-        self._read_at = float("-inf")
-        self._shown = ShownAlerts()
+        self._kept: tuple[tuple[int, int], PreparedAlerts] | None = None
 
     async def alerts(self, caller: Caller, lender: str | None = None) -> ShownAlerts:
         """Alerts of all lenders, and of those that the caller may reach, or of one; resolved ones last."""
-        async with self._turn:
-            if time.monotonic() - self._read_at > _LAKE_SECONDS:
-                self._shown = await asyncio.to_thread(self._read)
-                self._read_at = time.monotonic()
-            shown = self._shown
-        seen = [each for each in shown.alerts if each.source is None or caller.may_reach(each.source)]
-        lenders = sorted({each.source for each in seen if each.source is not None})
-        chosen = [each for each in seen if lender is None or each.source in (None, lender)]
-        return ShownAlerts(chosen, shown.problem, lenders)
+        shown = await asyncio.to_thread(self._shown, caller)
+        chosen = [each for each in shown.alerts if lender is None or each.source in (None, lender)]
+        return ShownAlerts(chosen, shown.problem, shown.lenders, shown.made_at)
 
     async def open_alerts(self, caller: Caller) -> OpenAlerts:
-        """How many of each kind no person has acknowledged, as ``/metrics`` has them: read without the lake."""
-        return await asyncio.to_thread(self._open, caller)
-
-    def _open(self, caller: Caller) -> OpenAlerts:
-        try:
-            found = read_figures(self._settings)
-        except MonitoringError as error:
-            return OpenAlerts(problem=f"Alerts cannot be counted: {without_paths(str(error), self._settings.home)}")
-        counted = next((each for each in found.figures if each.name == "loan_alerts"), None) if found else None
-        if found is None or counted is None or not counted.series:
-            return OpenAlerts(problem="No alert was looked for yet: `loanlake run` does at its end.")
+        """How many of each kind no person has acknowledged."""
+        shown = await asyncio.to_thread(self._shown, caller)
         groups: dict[tuple[str, str], OpenGroup] = {}
-        for series in counted.series:
-            named = dict(zip(counted.labels, series.labels, strict=True))
-            lender, kind = named["lender"], named["kind"]
-            if named["state"] != "open" or not series.value or (lender and not caller.may_reach(lender)):
+        for each in shown.alerts:
+            if each.state != "open":
                 continue
-            before = groups.get((lender, kind))
-            title = alert_rules()[kind].title if kind in alert_rules() else kind
-            severity = "high" if before is not None and before.severity == "high" else named["severity"]
-            n_alerts = int(series.value) + (before.n_alerts if before is not None else 0)
-            groups[lender, kind] = OpenGroup(lender, title, severity, n_alerts)
+            key = each.source or "", each.kind
+            before = groups.get(key)
+            severity = "high" if before is not None and before.severity == "high" else each.severity
+            groups[key] = OpenGroup(key[0], each.rule.title, severity, (before.n_alerts if before else 0) + 1)
         ordered = sorted(groups.values(), key=lambda each: (each.severity != "high", each.lender, each.title))
-        return OpenAlerts(ordered, found.made_at)
+        return OpenAlerts(ordered, shown.made_at, shown.problem)
 
-    def _read(self) -> ShownAlerts:
-        # a process that only scores does without DuckDB
-        import duckdb
-
-        from warehouse.alerts.alert import read_alerts
-        from warehouse.lake.connection import connect
-
+    def _shown(self, caller: Caller) -> ShownAlerts:
         try:
-            with connect(self._settings) as con:
-                return ShownAlerts(read_alerts(con, with_resolved=True))
-        except (duckdb.CatalogException, NoLakeError):
-            return ShownAlerts(problem="Nothing was measured yet.")
-        except (duckdb.Error, OSError, LoanlakeError) as error:
+            found = self._read()
+        except MonitoringError as error:
             return ShownAlerts(problem=f"Alerts cannot be read: {without_paths(str(error), self._settings.home)}")
+        if found is None:
+            return ShownAlerts(problem="Nothing was measured yet: `loanlake run` looks for alerts at its end.")
+        seen = [each for each in found.alerts if each.source is None or caller.may_reach(each.source)]
+        lenders = sorted({each.source for each in seen if each.source is not None})
+        return ShownAlerts(seen, lenders=lenders, made_at=found.made_at)
+
+    def _read(self) -> PreparedAlerts | None:
+        try:
+            found = self._settings.prepared_alerts.stat()
+        except OSError:
+            return read_prepared(self._settings)  # it says what is wrong, other than that there is no file
+        stamp = found.st_mtime_ns, found.st_ino
+        if self._kept is None or self._kept[0] != stamp:
+            prepared = read_prepared(self._settings)
+            if prepared is None:
+                return None
+            self._kept = stamp, prepared
+        return self._kept[1]

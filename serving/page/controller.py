@@ -45,8 +45,8 @@ class PageController(Controller):
         accept = request.headers.get("accept", "")
         if "application/json" in accept and "text/html" not in accept:
             return Redirect("/schema/openapi.json")
-        who, frame = caller(request), frame_of(caller(request), links)
-        lender = request.query_params.get("lender")
+        who, lender = caller(request), request.query_params.get("lender")
+        frame = frame_of(who, links, lender=lender)
         refused = await unknown_parameters(frame, request, ("lender",))
         if refused is None and lender is not None:
             refused = await lender_notice(frame, who, lender, figure_pages.lenders(who))
@@ -66,10 +66,10 @@ class PageController(Controller):
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
         """Alerts with their state, meaning and remedy. A message may name an application."""
-        frame = frame_of(caller(request), links)
+        who, lender = caller(request), request.query_params.get("lender")
+        frame = frame_of(who, links, lender=lender)
         if not frame.may_read:
             return await no_access(frame, "alerts")
-        who, lender = caller(request), request.query_params.get("lender")
         refused = await unknown_parameters(frame, request, ("lender",))
         found = await alerts_page.alerts(who, lender)
         lenders = sorted({*figure_pages.lenders(who), *found.lenders})

@@ -40,7 +40,7 @@ async def _shown(
     links: PageLinks,
 ) -> Response[Any]:
     who, asked = caller(request), request.query_params
-    frame: Frame = frame_of(who, links)
+    frame: Frame = frame_of(who, links, lender=asked.get("lender"))
     if not frame.may_read:
         return await no_access(frame, "this page")
     known = ("lender", *(("feature", "month") if name == "monitoring" else ()))

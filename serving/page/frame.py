@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import MediaType, Request, Response
 
@@ -30,13 +31,22 @@ PageLinks = tuple[Link, ...]
 
 @dataclass(frozen=True)
 class Frame:
-    """The frame around every page; ``may_read``: whether the caller may see decisions."""
+    """The frame around every page; ``may_read``: whether the caller may see decisions.
+
+    ``lender``: the one that the address chose; links to other pages keep it.
+    """
 
     version: str
     who: str
     may_read: bool
     links: PageLinks
     asked: str = ""
+    lender: str = ""
+
+    @property
+    def of_lender(self) -> str:
+        """The end of a link that keeps the chosen lender."""
+        return f"?{urlencode({'lender': self.lender})}" if self.lender else ""
 
 
 def page_links(urls: PageUrls) -> PageLinks:
@@ -51,11 +61,15 @@ def page_links(urls: PageUrls) -> PageLinks:
     )
 
 
-def frame_of(who: Caller, links: PageLinks, *, asked: str = "") -> Frame:
-    """The frame for a caller; ``asked``: the decision id that they look up."""
-    shortened = asked if len(asked) <= _MOST_SHOWN else asked[:_MOST_SHOWN] + "…"
+def frame_of(who: Caller, links: PageLinks, *, asked: str = "", lender: str | None = None) -> Frame:
+    """The frame for a caller; ``asked``: the decision id that they look up; ``lender``: the one that they chose."""
     return Frame(
-        version=version("loanlake"), who=who.signature, may_read=who.may("decisions"), links=links, asked=shortened
+        version=version("loanlake"),
+        who=who.signature,
+        may_read=who.may("decisions"),
+        links=links,
+        asked=asked if len(asked) <= _MOST_SHOWN else asked[:_MOST_SHOWN] + "…",
+        lender=lender if lender is not None and len(lender) <= _MOST_SHOWN and who.may_reach(lender) else "",
     )
 
 

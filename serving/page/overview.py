@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,17 +17,12 @@ from serving.http.problems import Problem
 from serving.http.public_text import without_paths
 from serving.telemetry.workers import live_workers
 from warehouse import decision_log
-from warehouse.decision_log import Decision, FoundDecision
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
 _N_CHANGES = 5
 _N_WAITING = 3
 _N_RECENT = 15
-#: Seconds between two queries of the lake, which read a table of years.
-_LAKE_SECONDS = 60.0
-#: Whose decisions: of one caller, of these lenders; None for all.
-_Of = tuple[str | None, tuple[str, ...] | None]
 
 
 @dataclass(frozen=True)
@@ -57,8 +51,6 @@ class OverviewPage:
         self._approvals = approvals
         self._decisions = decisions
         self._started_at = utc_now()
-        self._turn = asyncio.Lock()
-        self._of_lake: dict[_Of, tuple[float, Sequence[FoundDecision]]] = {}
 
     async def overview(self, caller: Caller, asked: str | None) -> dict[str, Any]:
         """The parts that the caller may see; an unreadable part is shown as such, never raised.
@@ -83,6 +75,7 @@ class OverviewPage:
             "served": served,
             "canary": challenger if served is not None and served.mode == "canary" else None,
             "changes": changes,
+            "log_days": f"{self._settings.decision_log_days:g}",
             "waiting": await self._waiting(lender) if caller.may("approve") else None,
             "recent": await self._recent(caller, lender) if caller.may("decisions") else None,
         }
@@ -108,29 +101,21 @@ class OverviewPage:
         return Listed(newer[:_N_WAITING])
 
     async def _recent(self, caller: Caller, lender: str | None) -> Listed:
-        """The newest decisions of a lender, of all or one caller, or why they cannot be read; one query at a time."""
+        """The newest decisions of the log, of a lender, of all or one caller, or why they cannot be read.
+
+        Not of the lake: to open it and read a table of years takes seconds.
+        """
         is_one = len(self._deployments.lenders) < 2 and caller.lenders is None  # no decision need be left out
         sources = None if is_one else self._decisions.lenders_of(caller, lender)
-        async with self._turn:
-            try:
-                found = await asyncio.to_thread(self._newest, self._decisions.only_of(caller), sources)
-            except (sqlite3.Error, OSError, LoanlakeError) as error:
-                reason = without_paths(str(error), self._settings.home)
-                return Listed(problem=f"Recent decisions cannot be read: {reason}")
+        only_of = self._decisions.only_of(caller)
+        try:
+            found = await asyncio.to_thread(
+                decision_log.newest_in_outbox, self._settings, _N_RECENT, sources=sources, caller_id=only_of
+            )
+        except (sqlite3.Error, OSError, LoanlakeError) as error:
+            reason = without_paths(str(error), self._settings.home)
+            return Listed(problem=f"Recent decisions cannot be read: {reason}")
         return Listed(found)
-
-    def _newest(self, only_of: str | None, sources: tuple[str, ...] | None) -> Sequence[Decision | FoundDecision]:
-        """From the outbox or, if it has none, the lake."""
-        found = decision_log.newest_in_outbox(self._settings, _N_RECENT, sources=sources, caller_id=only_of)
-        if found:
-            return found
-        now, asked = time.monotonic(), (only_of, sources)
-        fresh = {of: kept for of, kept in self._of_lake.items() if now - kept[0] <= _LAKE_SECONDS}
-        if asked not in fresh:
-            rows = decision_log.newest_in_lake(self._settings, _N_RECENT, sources=sources, caller_id=only_of)
-            fresh[asked] = now, rows
-        self._of_lake = fresh
-        return fresh[asked][1]
 
 
 def _duration(seconds: float) -> str:

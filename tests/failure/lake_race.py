@@ -14,7 +14,7 @@ from tests.failure.test_ingestion_kills import a_decision
 from tests.logged_contract import publish_contract
 from warehouse import decision_log
 from warehouse.batches.tables import application_table
-from warehouse.decision_log import find_decision, ingest_into_lake, newest_in_lake
+from warehouse.decision_log import DecisionQuery, find_decision, ingest_into_lake, search_decisions
 from warehouse.errors import NotFoundError
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
@@ -34,7 +34,9 @@ def race(settings: Settings, seconds: float) -> Counter[str]:
     doors = {
         "ingested": lambda: _ingest(settings, counts),
         "looked up": lambda: _look_up(settings, counts["ingested"]),
-        "listed": lambda: _require(len(newest_in_lake(settings, 10)) == 10, "the page lists ten decisions"),
+        "listed": lambda: _require(
+            len(search_decisions(settings, DecisionQuery(n_rows=10))) == 10, "a search lists ten decisions"
+        ),
         "tables": lambda: _table(settings),
         "counted": lambda: _count(settings, counts["ingested"]),
         "statuses": lambda: _require("lake" in status_text(settings), "status speaks of the lake"),

@@ -6,9 +6,10 @@ string) or one at 127.0.0.1:5432 with a database ``test``. Skipped where there i
 
 import multiprocessing
 import os
+import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.unit.warehouse.alerts.shown_alerts import alert, show
+from warehouse.alerts import sending
+from warehouse.alerts.routes import Route
 from warehouse.errors import LakeBusyError, LakeError, NoLakeError
 from warehouse.lake.connection import DEV, attach, connect, lease, writer
 from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
@@ -132,3 +136,28 @@ def test_a_dev_lake_has_a_schema_a_lease_and_files_of_its_own(team: Settings, tm
     assert not (tmp_path / "parquet-dev" / "ada").exists()
     with connect(team) as con:
         assert con.execute("from core.t").fetchone() == (1,)
+
+
+def test_two_machines_that_send_alerts_at_a_time_send_each_message_once(
+    team: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each machine has a home of its own with a lock file of its own; the catalog's server is what they share."""
+    machines = [replace(team, home=tmp_path / name) for name in ("one", "two")]
+    show(team, alert())
+    monkeypatch.setenv("HOOK_URL", "json://127.0.0.1:9/hook")
+    for machine in machines:
+        machine.home.mkdir()
+        machine.alert_routes.write_text("routes: {hook: {url: {environment: HOOK_URL}}}")
+    delivered: list[str] = []
+
+    def slow(route: Route, title: str, *_: object, **__: object) -> str:
+        time.sleep(0.5)  # the other machine asks meanwhile
+        delivered.append(f"{route.name}: {title}")
+        return ""
+
+    monkeypatch.setattr(sending, "deliver", slow)
+    with ThreadPoolExecutor(2) as pool:
+        sent = [*pool.map(sending.send_due, machines)]
+
+    assert delivered == ["hook: Loanlake: 1 new alert of bank"]
+    assert sorted(map(len, sent)) == [0, 1]

@@ -262,7 +262,7 @@ def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
 
     assert begun.exit_code == 0, begun.output
     assert f"serving {MODEL_NAME} version 1" in begun.output
-    assert f"challenged by {MODEL_NAME} version 2, answering 0.1 of the applicants" in begun.output
+    assert f"challenged by {MODEL_NAME} version 2, answering 10 % of the applicants" in begun.output
     assert challenger == 2
     assert ended.exit_code == 0, ended.output
     assert "challenged" not in ended.output
@@ -338,7 +338,7 @@ def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypa
     moved = CliRunner().invoke(move_canary, [])
 
     assert begun.exit_code == 0, begun.output
-    assert f"challenged by {MODEL_NAME} version 2, answering 0.5 of the applicants, as a canary" in begun.output
+    assert f"challenged by {MODEL_NAME} version 2, answering 50 % of the applicants, as a canary" in begun.output
     assert moved.exit_code == 0, moved.output
     assert "on: no worse than it may be" in moved.output
     assert registered.aliases()["champion"] == read_deployment(registered.settings, SOURCE).model_version == 2

@@ -3,8 +3,10 @@
 __all__ = [
     "alert",
     "notifications",
+    "prepared",
     "routes",
     "rules",
     "sending",
+    "states",
     "texts",
 ]

@@ -15,14 +15,15 @@ from uuid import uuid4
 
 import duckdb
 
-from warehouse.alerts.alert import Alert, read_alerts
+from warehouse.alerts.alert import Alert
 from warehouse.alerts.notifications import Attempt, dead_letters, due, messages, read_attempts
 from warehouse.alerts.routes import AlertOptions, Route, read_routes
 from warehouse.alerts.rules import alert_rules
+from warehouse.alerts.states import read_alerts
 from warehouse.alerts.texts import details, summary
 from warehouse.errors import LakeError, NotFoundError, SettingError
-from warehouse.files.turns import file_turn
 from warehouse.lake.connection import connect, writer
+from warehouse.lake.lease import senders_turn
 from warehouse.settings import Settings
 
 _MASK = "***"
@@ -79,9 +80,10 @@ def send_due(
     """Send every message that is due, one for each route and lender. A failure is recorded, never raised.
 
     ``without_rest``: also what failed, before its rest is over. ``with_dead``: also what was given up before. Waits for
-    another process that sends: a message is due until it is recorded, so that two at a time would send it twice.
+    another process that sends, on any machine of the lake: a message is due until it is recorded, so that two at a time
+    would send it twice.
     """
-    with file_turn(settings.alerts_lock):
+    with senders_turn(settings):
         return _send(settings, now, without_rest=without_rest, with_dead=with_dead)
 
 

@@ -70,6 +70,8 @@ def details(alert: Alert) -> list[str]:
 def _since(alert: Alert) -> str:
     if alert.state == "resolved":
         return f"from {alert.first_month:%Y-%m} to {alert.last_month:%Y-%m}"
+    if alert.n_quiet_months:
+        return f"from {alert.first_month:%Y-%m} to {alert.last_month:%Y-%m}, and not in the newest month"
     if alert.n_months == 1:
         return f"{'new in' if alert.new_subjects else 'since'} {alert.first_month:%Y-%m}"
     return f"since {alert.first_month:%Y-%m} ({alert.n_months} months)"

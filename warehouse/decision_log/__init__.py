@@ -32,7 +32,7 @@ from warehouse.decision_log.outbox import (
     newest_in_outbox,
 )
 from warehouse.decision_log.pruning import Pruned, prune
-from warehouse.decision_log.search import DecisionQuery, newest_in_lake, search_decisions
+from warehouse.decision_log.search import DecisionQuery, search_decisions
 
 __all__ = [
     "Backlog",
@@ -64,7 +64,6 @@ __all__ = [
     "find_shadow_in_outbox",
     "ingest_into_lake",
     "json_text",
-    "newest_in_lake",
     "newest_in_outbox",
     "outbox",
     "prune",

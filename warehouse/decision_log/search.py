@@ -69,20 +69,6 @@ def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterato
             yield found
 
 
-def newest_in_lake(
-    settings: Settings, n: int, *, sources: Sequence[str] | None = None, caller_id: str | None = None
-) -> list[FoundDecision]:
-    """The newest decisions in the lake that callers got, of some lenders or one caller; empty without a lake."""
-    conditions, parameters = ["route <> 'backfill'"], list[Any]()
-    if sources is not None:
-        conditions.append("list_contains(?, source)")
-        parameters.append(list(sources))
-    if caller_id is not None:
-        conditions.append("caller_id = ?")
-        parameters.append(caller_id)
-    return _select_from_lake(settings, conditions, parameters, n)
-
-
 def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
     conditions = [f"{name} = ?" for name in query.wanted]
     parameters: list[Any] = list(query.wanted.values())

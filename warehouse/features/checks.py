@@ -69,6 +69,9 @@ class CheckResult:
         return f"{self.table_name} breaks its contract: {broken}"
 
 
+_UNMENDED = "table_name = $2 and mended_at is null"
+
+
 def feature_schema(contract: FeatureContract) -> "DataFrameSchema":
     """The Pandera schema of the contract's feature table: keys, types, ranges and allowed values."""
     import pandera.pandas as pa
@@ -104,10 +107,16 @@ def check_features(
 
 
 def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> None:
-    """Add the violations to ``monitoring.contract_violations``; ``con`` is a writer's."""
+    """Add the violations to ``monitoring.contract_violations``, and mark those that are no more; a writer's ``con``."""
     checked_at = datetime.now(UTC).replace(tzinfo=None)
     columns = program_tables()["monitoring.contract_violations"]
     names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
+    found = [f"{violation.column_name}: {violation.rule}" for violation in result.violations]
+    con.execute(
+        "update monitoring.contract_violations set mended_at = $1 "
+        f"where {_UNMENDED} and not list_contains($3::varchar[], column_name || ': ' || rule)",
+        [checked_at, result.table_name, found],
+    )
     for violation in result.violations:
         con.execute(
             f"insert into monitoring.contract_violations ({names}) values ({marks})",
@@ -121,8 +130,17 @@ def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> 
                 result.n_rows,
                 json.dumps(violation.examples),
                 checked_at,
+                None,
             ],
         )
+
+
+def is_broken_on_record(con: "duckdb.DuckDBPyConnection", table_name: str) -> bool:
+    """Whether an earlier check found violations in the table that no later check has found to be gone."""
+    row = con.execute(
+        f"select count(*) from monitoring.contract_violations where {_UNMENDED.replace('$2', '$1')}", [table_name]
+    ).fetchone()
+    return bool(row is not None and row[0] > 0)
 
 
 class _Found(dict[tuple[str, str], Violation]):

@@ -55,13 +55,15 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 def publish_figures(settings: Settings) -> Figures:
-    """Read every figure from the lake, and replace the home's file."""
+    """Read every figure from the lake, and replace the home's file, and that of the alerts for the API's pages."""
+    from warehouse.alerts.prepared import prepare_alerts
     from warehouse.alerts.rules import alert_rules
     from warehouse.figures.queries import QUERIES
     from warehouse.lake.connection import connect
 
     with connect(settings) as con:
         found = find_figures(con, QUERIES, kinds=alert_rules())
+        prepare_alerts(settings, con)
     replace_file(settings.figures, msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
     return found
 

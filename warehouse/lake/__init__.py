@@ -7,6 +7,7 @@ __all__ = [
     "data_files",
     "dev_lakes",
     "feature_tables",
+    "lease",
     "maintenance",
     "tables",
     "training_rows",

@@ -1,4 +1,4 @@
-"""The writer lease of the lake: a lock that the operating system, or PostgreSQL, frees when its holder ends."""
+"""Turns of the lake's writer and of its sender of alerts: locks that the end of their holder frees, also a crash."""
 
 import hashlib
 import json
@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.errors import LakeBusyError, LakeError
-from warehouse.files.turns import try_lock, unlock
+from warehouse.files.turns import file_turn, try_lock, unlock
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     import psycopg
 
+_SENDERS_LOCK = 5_364_151_727  # of the one process of all machines that sends alerts
 _ADVISORY_LOCK = 5_364_151_726  # an arbitrary constant: identifies "the lake's writer" among a server's locks
 _SECONDS_BETWEEN_TRIES = 0.05
 
@@ -26,6 +27,21 @@ def lease(purpose: str, settings: Settings) -> AbstractContextManager[None]:
     if settings.catalog is None:
         return _file_lease(purpose, settings.writer_lease, settings.lease_seconds)
     return _advisory_lease(purpose, settings.catalog, _advisory_lock(settings), settings.lease_seconds)
+
+
+@contextmanager
+def senders_turn(settings: Settings) -> Iterator[None]:
+    """Be the only process that sends alerts of this lake, on all machines; waits for the one before. Not reentrant.
+
+    With an embedded catalog the machine's lock file is enough, since the home is on one machine.
+    """
+    if settings.catalog is None:
+        with file_turn(settings.alerts_lock):
+            yield
+        return
+    with _session("send alerts", settings.catalog) as connection:
+        connection.execute("select pg_advisory_lock(%s)", [_SENDERS_LOCK])
+        yield  # closing the connection frees the lock
 
 
 @contextmanager
@@ -44,18 +60,21 @@ def _file_lease(purpose: str, path: Path, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _advisory_lease(purpose: str, connection_string: str, lock: int, seconds: float) -> Iterator[None]:
+    with _session(purpose, connection_string) as connection:
+        _take_turn(lambda: _advisory_locked(connection, lock), lambda: _advisory_holder(connection, lock), seconds)
+        yield  # closing the connection frees the lock
+
+
+def _session(purpose: str, connection_string: str) -> "psycopg.Connection[tuple[object, ...]]":
     try:
         import psycopg
     except ImportError:
         raise LakeError("a PostgreSQL catalog needs the extra 'team': pip install 'loanlake[team]'") from None
 
     try:
-        connection = psycopg.connect(connection_string, autocommit=True, application_name=f"loanlake: {purpose}"[:63])
+        return psycopg.connect(connection_string, autocommit=True, application_name=f"loanlake: {purpose}"[:63])
     except psycopg.OperationalError as error:
         raise LakeError(f"the lake's catalog, a PostgreSQL database, cannot be reached: {error}") from None
-    with connection:
-        _take_turn(lambda: _advisory_locked(connection, lock), lambda: _advisory_holder(connection, lock), seconds)
-        yield  # closing the connection frees the lock
 
 
 def _take_turn(try_lock: Callable[[], bool], holder: Callable[[], str], seconds: float) -> None:

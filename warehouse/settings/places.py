@@ -62,6 +62,8 @@ class Places:
     alerts_lock = Place("locks", "alerts.lock")
     #: Prepared pages of the API's site, JSON, one directory a lender.
     pages = Place("pages")
+    #: Every alert with its state, readable without opening the lake.
+    prepared_alerts = Place("pages", "alerts.json")
     #: Evidently reports and plots, HTML, JSON and PNG.
     reports = Place("reports")
     #: Hashes of sign-in links and sessions for the pages of ``loanlake up``, and the pages' address.

@@ -7,9 +7,10 @@ import duckdb
 
 from orchestration.lib import layers, pages
 from orchestration.lib.retries import lake_awaited
-from warehouse.alerts.alert import Alert, end_acknowledgements, read_alerts
+from warehouse.alerts.alert import Alert
 from warehouse.alerts.routes import AlertOptions, Route, read_routes
 from warehouse.alerts.sending import Sent, send_due
+from warehouse.alerts.states import end_acknowledgements, read_alerts
 from warehouse.alerts.texts import counts_line, headline
 from warehouse.errors import SettingError
 from warehouse.lake.connection import connect

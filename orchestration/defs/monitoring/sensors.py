@@ -17,8 +17,10 @@ from orchestration.defs.pipeline.jobs import default_risk, monitor, retrain, sen
 from orchestration.lib.champions import champion_of, refresh_config
 from orchestration.lib.lenders import run_of, why_unknown
 from orchestration.lib.retries import UNFINISHED, why_not_now
+from warehouse.alerts.prepared import read_prepared
 from warehouse.alerts.sending import outlook
 from warehouse.errors import LoanlakeError
+from warehouse.figures.published import publish_figures
 from warehouse.settings import Settings
 
 #: How long messages wait for a run that measures, which sends at its end.
@@ -45,9 +47,16 @@ def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
 
 @dg.sensor(job=send_alerts, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def alerts_to_send(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a run when a route must be notified, or a failed message is due again."""
+    """Start a run when a route must be notified, or a failed message is due again.
+
+    Shows an alert on the API's pages that no run has found, such as a file that is late since today.
+    """
+    settings = Settings.from_environment()
     try:
-        found = outlook(Settings.from_environment())
+        found = outlook(settings)
+        prepared = read_prepared(settings)
+        if prepared is not None and prepared.alerts != tuple(found.alerts):
+            publish_figures(settings)
     except LoanlakeError as error:
         return dg.SkipReason(f"alerts cannot be sent: {error}")
     if not found.n_routes:

@@ -10,7 +10,7 @@ from orchestration.lib.layers import LAKE_WRITER, ROWS_SET_ASIDE
 from orchestration.lib.months import note_months
 from orchestration.lib.progress import SUMMARY
 from warehouse.errors import RunRefused
-from warehouse.features.checks import CheckResult, check_features, record_violations
+from warehouse.features.checks import CheckResult, check_features, is_broken_on_record, record_violations
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 from warehouse.sources.rows_set_aside import Loss, losses, too_much_text
@@ -59,10 +59,11 @@ def _evaluate(version: str, table: dg.AssetKey) -> dg.AssetCheckResult:
 
 
 def check_contract(settings: Settings, version: str) -> CheckResult:
-    """Check every row of a version of the feature table, and record violations."""
+    """Check every row of a version of the feature table, and record violations, or that there are none any longer."""
     with connect(settings) as con:
         result = check_features(con, feature_contract(settings, version))
-    if not result.passed:
+        is_news = not result.passed or is_broken_on_record(con, result.table_name)
+    if is_news:
         with writer("contract violations", settings) as con:
             record_violations(con, result)
     return result

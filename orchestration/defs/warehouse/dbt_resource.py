@@ -13,7 +13,16 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
-from orchestration.lib.dbt_project import DBT, PARTIAL_PARSE, TARGET, asset_key, build_failures, run_results
+from orchestration.lib.dbt_project import (
+    DBT,
+    FAILED_TABLES,
+    PARTIAL_PARSE,
+    TARGET,
+    asset_key,
+    build_failures,
+    failed_tables,
+    run_results,
+)
 from orchestration.lib.layers import DECISION_HISTORY, PREDICTIONS, SHADOW_PREDICTIONS
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
@@ -51,7 +60,11 @@ def failures_named(target: Path) -> Iterator[None]:
         failures = build_failures(target) if run_results(target).get("metadata") != before else []
         if not failures:
             raise
-        raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
+        raise dg.Failure(
+            f"dbt build: {len(failures)} failed: {'; '.join(failures)}",
+            metadata={FAILED_TABLES: dg.MetadataValue.json(failed_tables(target))},
+            allow_retries=False,
+        ) from None
 
 
 class Dbt(DbtCliResource):

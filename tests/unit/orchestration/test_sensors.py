@@ -24,7 +24,9 @@ from tests.logged_contract import publish_contract
 from tests.registered_version import registered_version
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
 from warehouse import decision_log
+from warehouse.alerts.prepared import read_prepared
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates
+from warehouse.figures.published import publish_figures
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
@@ -170,7 +172,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     (again,), _ = tick(canary_to_move, instance)
 
     assert waiting[0] == []
-    assert "answering 0.1 of the applicants, as a canary: too few requests: 0 to the champion" in waiting[1]
+    assert "answering 10 % of the applicants, as a canary: too few requests: 0 to the champion" in waiting[1]
     assert first.tags["loanlake/reason"].startswith("worse than it may be: errors +1.000")
     assert (on_its_way[0], failed[0]) == ([], [])
     assert on_its_way[1].endswith("; a run is on its way")
@@ -631,6 +633,19 @@ def test_a_new_alert_starts_a_sending_once_a_route_is_declared(
     assert len(tick(alerts_to_send, instance)[0]) == 1
     show(home, alert(state="acknowledged"))
     assert tick(alerts_to_send, instance) == ([], "no notification is due")
+
+
+def test_an_alert_that_began_without_a_run_is_shown_on_the_pages(home: Settings, instance: dg.DagsterInstance) -> None:
+    """A file is late from a day on, and no run starts because none arrived."""
+    show(home, alert())
+    publish_figures(home)
+    show(home, alert(), alert("late", kind="late_source", cause="files"))
+
+    tick(alerts_to_send, instance)
+
+    prepared = read_prepared(home)
+    assert prepared is not None
+    assert {each.alert_id for each in prepared.alerts} == {"0123456789", "late"}
 
 
 def test_a_run_that_measures_is_not_overtaken_by_a_sending(

@@ -1,4 +1,5 @@
--- One row per alert and unbroken run of measured months: new, continuing and ended ones.
+-- One row per alert and run of measured months, broken by quiet ones: new, continuing and ended ones.
+{%- set swinging = "('feature_drift', 'score_drift', 'performance', 'estimated_performance')" %}
 with named as (
     select
         kind,
@@ -106,20 +107,24 @@ places as (
         model_version,
         month,
         row_number() over (partition by kind, source, model_name, model_version order by month) as place,
-        max(month) over (partition by kind, source, model_name, model_version) as newest_month
+        max(month) over (partition by kind, source, model_name, model_version) as newest_month,
+        count(*) over (partition by kind, source, model_name, model_version) as newest_place
     from measured
 ),
 
--- months of one matter that follow each other have one difference of their places
-runs as (
+-- months of one matter between which fewer months were quiet than end it
+found as (
     select
         matters.*,
+        places.place,
         places.newest_month,
-        places.place - row_number() over (
+        places.newest_place,
+        case when matters.kind in {{ swinging }} then {{ var('alert_quiet_months') }} else 1 end as quiet_months,
+        lag(places.place) over (
             partition by
                 matters.kind, matters.source, matters.model_name, matters.model_version, matters.subject
             order by matters.month
-        ) as run
+        ) as place_before
     from matters
     inner join places
         on matters.kind = places.kind
@@ -127,6 +132,17 @@ runs as (
         and matters.model_name is not distinct from places.model_name
         and matters.model_version is not distinct from places.model_version
         and matters.month = places.month
+),
+
+runs as (
+    select
+        *,
+        sum(case when place - place_before <= quiet_months then 0 else 1 end) over (
+            partition by kind, source, model_name, model_version, subject
+            order by month
+            rows between unbounded preceding and current row
+        ) as run
+    from found
 ),
 
 episodes as (
@@ -140,6 +156,8 @@ episodes as (
         max(month) as last_month,
         count(*) as n_months,
         max(newest_month) as newest_month,
+        max(newest_place) - max(place) as n_quiet_months,
+        max(quiet_months) as quiet_months,
         max_by(value, month) as value,
         max_by(threshold, month) as threshold,
         max_by(is_high, month) as is_high,
@@ -199,6 +217,13 @@ overridden as (
     from {{ source('serving', 'approvals') }}
 ),
 
+-- what the newest check of a table of features found: each check marks what it found no more
+broken as (
+    select distinct table_name || '.' || column_name || ': ' || rule as subject
+    from {{ source('monitoring', 'contract_violations') }}
+    where n_failed > 0 and mended_at is null
+),
+
 concerned as (
     select
         episodes.*,
@@ -209,6 +234,7 @@ concerned as (
                     episodes.model_version = judged.model_version
                     and overridden.gate is null
                     and serving.source is null
+            when episodes.kind = 'contract' then broken.subject is not null
             when episodes.model_version is null or lenders.source is null then true
             else serving.source is not null
         end as is_concerned
@@ -221,6 +247,7 @@ concerned as (
         and episodes.model_name = serving.model_name
         and episodes.model_version = serving.model_version
     left join lenders on episodes.source = lenders.source
+    left join broken on episodes.subject = broken.subject
     left join overridden
         on episodes.source = overridden.source
         and episodes.model_name = overridden.model_name
@@ -237,10 +264,11 @@ select
     first_month,
     last_month,
     n_months,
+    n_quiet_months,
     case
-        when last_month < newest_month or not is_concerned then 'ended'
-        -- a candidate is judged once: its month stays its newest
-        when kind = 'gate' and first_month < date_trunc('month', current_date) then 'continuing'
+        when not is_concerned or (kind <> 'contract' and n_quiet_months >= quiet_months) then 'ended'
+        -- a candidate is judged once, and a table mended when a check says so: its month stays its newest
+        when kind in ('gate', 'contract') and first_month < date_trunc('month', current_date) then 'continuing'
         when first_month = newest_month then 'new'
         else 'continuing'
     end as state,

@@ -152,6 +152,10 @@ estimated_performance as (
             when metric = 'defaults_so_far' then 'more loans of this month have defaulted by now than was expected'
             when metric = 'auc'
                 then 'the model is estimated to rank this month''s decisions worse than those it was tested on (AUC)'
+            when metric = 'pooled_default_rate'
+                then
+                    'the applicants of this month and those before it are estimated to default more often than those the '
+                    || 'model was tested on'
             else 'this month''s applicants are estimated to default more often than those the model was tested on'
         end
         || case
@@ -216,14 +220,31 @@ rows_set_aside as (
     where set_aside_share > max_share and not is_accepted
 ),
 
+-- lenders whose files keep coming: of others, such as one file of past years, the last months are the end of the file
+live as (
+    select distinct source
+    from {{ ref('source_arrivals') }}
+    where allowed_days is not null
+),
+
+usual_volumes as (
+    select
+        source,
+        entity,
+        max(month) as last_month
+    from {{ ref('data_checks') }}
+    where figure = 'volume' and value >= low
+    group by source, entity
+),
+
 data_anomaly as (
     select
         'data_anomaly' as kind,
-        source,
+        checks.source,
         cast(null as {{ dbt.type_string() }}) as model_name,
         cast(null as integer) as model_version,
         month as raised_for,
-        entity || ': ' || case figure
+        checks.entity || ': ' || case figure
             when 'missing' then 'missing ' || column_name
             when 'category' then 'new values of ' || column_name
             else figure
@@ -243,9 +264,20 @@ data_anomaly as (
                 cast(count(*) as {{ dbt.type_string() }}) || ' values of ' || column_name
                 || ' that hardly any earlier row had, such as ' || max_by(category, value)
         end as message
-    from {{ ref('data_checks') }}
-    where is_anomaly
-    group by source, month, entity, figure, column_name
+    from {{ ref('data_checks') }} as checks
+    left join live on live.source = checks.source
+    left join usual_volumes
+        on usual_volumes.source = checks.source
+        and usual_volumes.entity = checks.entity
+    where
+        is_anomaly
+        and not (
+            figure = 'volume'
+            and coalesce(value < low, false)
+            and live.source is null
+            and coalesce(month > usual_volumes.last_month, false)
+        )
+    group by checks.source, month, checks.entity, figure, column_name
 ),
 
 late_source as (

@@ -56,6 +56,15 @@ def test_a_rate_is_an_alarm_beyond_noise_and_margin(rate: float, is_alarm: bool,
     assert (verdict.is_alarm, verdict.is_severe) == (is_alarm, is_severe)
 
 
+def test_a_rate_that_is_judged_twice_has_a_wider_limit() -> None:
+    """0.12 + 2.576 · 0.005 = 0.13288."""
+    rule = EstimateRule()
+
+    verdict = rule.judge_default_rate(0.131, expected=0.12, standard_error=0.005, n_errors=rule.standard_errors_pooled)
+
+    assert (round(verdict.estimated_limit or 0, 5), verdict.is_alarm) == (0.13288, False)
+
+
 def test_defaults_so_far_are_judged_by_the_interval_of_their_number() -> None:
     judge = EstimateRule().judge_defaults_so_far
 

@@ -54,6 +54,21 @@ def test_every_full_month_is_estimated_by_both_methods(served: Served) -> None:
     assert all(row.n_decisions >= 300 for row in served.rows)
 
 
+def test_a_small_month_is_also_judged_with_those_before_it(served: Served) -> None:
+    sizes = {row.month: row.n_decisions for row in served.of("default_rate", "cbpe")}
+    together = {row.month: row for row in served.of("pooled_default_rate", "cbpe")}
+
+    months = sorted(sizes)
+    small = [month for month in months[2:] if sizes[month] < 1_500]
+    assert small
+    assert all(month in together for month in small)
+    last = small[-1]
+    pooled = sum(sizes[month] for month in months[months.index(last) - 2 : months.index(last) + 1])
+    assert together[last].n_decisions in (pooled, pooled - sizes[months[months.index(last) - 2]])
+    assert together[last].estimated_limit is not None
+    assert together[last].true_value is None
+
+
 def test_the_true_value_is_that_of_the_outcomes(served: Served) -> None:
     row = served.of("default_rate", "cbpe")[-1]
 

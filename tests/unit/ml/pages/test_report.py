@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from ml.pages.commands import report
 from ml.pages.report import write_report
-from tests.model_factory import SOURCE, publish_model
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.prepared_tables import SCRIPT, fill_tables
 from tests.unit.serving.page.parsed_page import Page
 from warehouse.errors import NotFoundError
@@ -56,6 +56,13 @@ def test_it_has_the_figures_and_alerts_of_its_month(lender: Settings) -> None:
     assert "Approved50.0 %" in rows
     assert "Features that have drifted1 of 1" in rows
     assert f"feature driftlow{SCRIPT}{SCRIPT} has drifted" in rows
+
+
+def test_it_says_which_version_it_is_about_and_why(lender: Settings) -> None:
+    page = Page(write_report(lender, SOURCE, date(2025, 3, 1)).html)
+
+    [said] = [each.text for each in page.all("p") if each.text.startswith("About ")]
+    assert said.startswith(f"About {MODEL_NAME} version 1: nothing was in service in 2025-03")
 
 
 def test_a_month_without_applications_is_refused_with_those_that_have_some(lender: Settings) -> None:

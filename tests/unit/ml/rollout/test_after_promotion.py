@@ -28,11 +28,19 @@ def promoted(home: Settings) -> Settings:
 
 
 def answered(
-    home: Settings, version: int, *, minutes: int, n: int = 300, failed: int = 0, slow: int = 0, role: str = "champion"
+    home: Settings,
+    version: int,
+    *,
+    minutes: int,
+    n: int = 300,
+    failed: int = 0,
+    slow: int = 0,
+    role: str = "champion",
+    source: str = SOURCE,
 ) -> None:
     """Applications of a version that came into the lake so many minutes after its promotion."""
     at = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=minutes)
-    owner: list[object] = [SOURCE, MODEL_NAME, version, role, at]
+    owner: list[object] = [source, MODEL_NAME, version, role, at]
     with writer("test", home) as con:
         con.execute(
             "insert into serving.predictions by name select $1 as source, $2 as model_name, $3 as model_version, "
@@ -57,6 +65,18 @@ def judged(home: Settings) -> Watch:
     watch = watch_champion(home, SOURCE)
     assert watch is not None
     return watch
+
+
+def test_the_failures_of_another_lender_move_nothing(promoted: Settings) -> None:
+    """Two lenders may have versions of the same number, even of one name."""
+    answered(promoted, 1, minutes=-5)
+    answered(promoted, 2, minutes=1)
+    answered(promoted, 2, minutes=1, failed=200, source="other")
+
+    watch = go_back_if_worse(promoted, SOURCE, by="dagster")
+
+    assert watch is not None
+    assert (watch.move == "back", served(promoted)) == (False, 2)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from orchestration.lib.dbt_project import FAILED_TABLES
 from orchestration.lineage import graph, sending
 from orchestration.lineage.sending import Sender, lake_namespace
 from orchestration.running.instance import prepare_dagster_home
@@ -67,11 +68,20 @@ def broken() -> None:
     raise ValueError("Jane Doe earns 48,000")
 
 
+@dg.multi_asset(
+    specs=[dg.AssetSpec(["features", "ftr_loans"], deps=[["raw", "loans"]]), dg.AssetSpec(["features", "ftr_never"])]
+)
+def half_built() -> Iterator[dg.MaterializeResult[None]]:
+    # as a dbt step says it
+    raise dg.Failure("Jane Doe", metadata={FAILED_TABLES: dg.MetadataValue.json({"features.ftr_loans": 2.5})})
+    yield
+
+
 def run(home: Settings, monkeypatch: pytest.MonkeyPatch) -> dg.ExecuteInProcessResult:
     monkeypatch.setenv("DAGSTER_HOME", str(prepare_dagster_home(home)))
     with writer("test", home) as con:
         con.execute("create schema if not exists core; create table core.int_loans (loan_id varchar, amount double)")
-    definitions = dg.Definitions(assets=[loans, build, broken], jobs=[dg.define_asset_job("nightly")])
+    definitions = dg.Definitions(assets=[loans, build, broken, half_built], jobs=[dg.define_asset_job("nightly")])
     monkeypatch.setattr(graph, "_remembered", graph.StepGraph.of(definitions))
     with dg.DagsterInstance.get() as instance:
         return definitions.resolve_job_def("nightly").execute_in_process(instance=instance, raise_on_error=False)
@@ -82,7 +92,8 @@ def test_each_step_and_table_has_a_start_and_an_end(
 ) -> None:
     result = run(home, monkeypatch)
 
-    told = [(event["job"]["name"], event["eventType"]) for event in received]
+    everything = [(event["job"]["name"], event["eventType"]) for event in received]
+    told = [each for each in everything if not each[0].startswith("nightly.half_built")]
     assert told == [
         ("nightly", "START"),
         ("nightly.raw__loans", "START"),
@@ -98,7 +109,7 @@ def test_each_step_and_table_has_a_start_and_an_end(
         ("nightly", "FAIL"),
     ]
     assert received[0]["run"]["runId"] == result.run_id
-    by_name = dict(zip(map(tuple, told), received, strict=True))
+    by_name = dict(zip(everything, received, strict=True))
     table = by_name["nightly.build.core.int_loans", "COMPLETE"]
     [output] = table["outputs"]
     assert (output["namespace"], output["name"]) == (lake_namespace(home), "lake.core.int_loans")
@@ -111,6 +122,25 @@ def test_each_step_and_table_has_a_start_and_an_end(
     assert table["run"]["facets"]["parent"]["job"]["name"] == "nightly.build"
     [model] = by_name["nightly.build.model.candidate", "COMPLETE"]["inputs"]
     assert model["name"] == "lake.core.int_loans"
+
+
+def test_a_table_that_failed_in_a_step_of_several_has_a_failure_of_its_own(
+    home: Settings, received: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(home, monkeypatch)
+
+    of_step = [event for event in received if event["job"]["name"].startswith("nightly.half_built")]
+    step, started, failed, ended = of_step
+    assert [(event["job"]["name"], event["eventType"]) for event in (started, failed)] == [
+        ("nightly.half_built.features.ftr_loans", "START"),
+        ("nightly.half_built.features.ftr_loans", "FAIL"),
+    ]
+    took = datetime.fromisoformat(failed["eventTime"]) - datetime.fromisoformat(started["eventTime"])
+    assert took.total_seconds() == pytest.approx(2.5, abs=0.001)
+    assert failed["run"]["facets"]["errorMessage"]["message"] == "dbt: see the run in Dagster"
+    assert failed["run"]["facets"]["parent"]["run"]["runId"] == step["run"]["runId"]
+    assert [each["name"] for each in failed["inputs"]] == ["raw.loans"]
+    assert ended["eventType"] == "FAIL"
 
 
 def test_events_are_valid_and_quote_no_error_message(

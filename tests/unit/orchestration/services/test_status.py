@@ -198,7 +198,7 @@ def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:
     served = status_text(home).partition("served")[2].partition("models")[0]
 
     assert "default_risk_simulated version 1, features v1, since" in served
-    assert "challenged by default_risk_simulated version 2, answering 0.1 of the applicants, features v2" in served
+    assert "challenged by default_risk_simulated version 2, answering 10 % of the applicants, features v2" in served
     assert "xgboost: scores equal to the bit, exact reasons, directions of risk kept" in served
 
 

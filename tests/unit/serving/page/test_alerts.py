@@ -1,5 +1,6 @@
 """The page `/alerts`: who sees which alerts, with what to do."""
 
+import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -20,6 +21,7 @@ def test_a_caller_sees_the_alerts_of_their_lenders_with_what_to_do(own_client: C
         alert("of-all", source=None, kind="contract", subjects="<script>", new_subjects=""),
         alert("of-other", source="other"),
     )
+    publish_figures(own_home.settings)
     key = KeyStore(own_home.settings.keys).create("person", ("decisions",), lenders=(SOURCE,))
 
     page = Page(own_client.get("/alerts", headers={"Authorization": f"Bearer {key}"}).text)
@@ -36,6 +38,7 @@ def test_one_lender_is_chosen_and_each_alert_leads_to_its_picture(own_client: Cl
         alert("of-all", source=None, kind="contract"),
         alert("of-other", source="other"),
     )
+    publish_figures(own_home.settings)
 
     page = Page(own_client.get("/alerts", params={"lender": SOURCE}).text)
     nowhere = own_client.get("/alerts?lender=nowhere")
@@ -43,13 +46,12 @@ def test_one_lender_is_chosen_and_each_alert_leads_to_its_picture(own_client: Cl
     assert [each.id for each in page.all("h2")] == ["alert-of-bank", "alert-of-all"]
     assert page.one("a", href=f"/monitoring?lender={SOURCE}#performance")
     assert page.one("a", href="/alerts?lender=other").text == "other"
+    assert page.one("a", href=f"/portfolio?lender={SOURCE}").text == "Portfolio"  # the chosen lender is kept
     assert "loanlake model rollback" in [each.text for each in page.all("code")]
     assert (nowhere.status_code, Page(nowhere.text).one("h1").text) == (404, "Lender not found")
 
 
-def test_the_overview_counts_open_alerts_as_metrics_do_for_those_who_may_see_them(
-    own_client: Client, own_home: ServingHome
-) -> None:
+def test_the_overview_counts_open_alerts_for_those_who_may_see_them(own_client: Client, own_home: ServingHome) -> None:
     """A person who opens the page in the morning sees that something is wrong without another click."""
     show(
         own_home.settings,
@@ -66,7 +68,7 @@ def test_the_overview_counts_open_alerts_as_metrics_do_for_those_who_may_see_the
     publish_figures(own_home.settings)
     after = Page(own_client.get("/", headers=bound).text)
 
-    assert "No alert was looked for yet" in before.text
+    assert "Nothing was measured yet" in before.text
     listed = [each.text for each in after.all("li")]
     assert f"high Features have drifted (2), {SOURCE}" in listed
     assert not any("A candidate was refused" in each or "Scores have drifted" in each for each in listed)
@@ -74,8 +76,37 @@ def test_the_overview_counts_open_alerts_as_metrics_do_for_those_who_may_see_the
     assert "drifted" not in own_client.get("/", headers=unscoped).text
 
 
+def test_an_acknowledgement_shows_with_the_next_look(own_client: Client, own_home: ServingHome) -> None:
+    show(own_home.settings, alert())
+    publish_figures(own_home.settings)
+    before = own_client.get("/alerts").text
+    show(own_home.settings, alert(state="acknowledged"))
+    publish_figures(own_home.settings)  # as `loanlake alerts ack` does
+
+    after = own_client.get("/alerts").text
+
+    assert ["1 open" in before, "1 acknowledged" in after] == [True, True]
+
+
+def test_the_pages_never_open_the_lake(
+    own_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first visit took three seconds, most of them to open the lake."""
+    show(own_home.settings, alert())
+    publish_figures(own_home.settings)
+
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("duckdb.connect", opened)
+    answers = [own_client.get(path) for path in ("/", "/alerts", "/models", "/monitoring", "/portfolio")]
+
+    assert [each.status_code for each in answers] == [200] * 5
+    assert "Features have drifted" in answers[0].text
+
+
 def test_before_the_first_measurement_the_page_says_so(client: Client) -> None:
-    assert "Nothing was measured yet." in client.get("/alerts").text
+    assert "Nothing was measured yet" in client.get("/alerts").text
 
 
 def test_alerts_are_shown_to_those_who_may_see_decisions(client: Client, shared_home: ServingHome) -> None:

@@ -18,6 +18,7 @@ DRIFT = Alert(
     first_month=date(2025, 10, 1),
     last_month=date(2025, 12, 1),
     n_months=3,
+    n_quiet_months=0,
     n_subjects=2,
     subjects="purpose, term",
     new_subjects="term",

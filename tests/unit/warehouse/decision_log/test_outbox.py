@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from warehouse import decision_log
-from warehouse.decision_log import Decision, Ingested, Pruned, ReportedOutcome
+from warehouse.decision_log import Decision, DecisionQuery, Ingested, Pruned, ReportedOutcome
 from warehouse.decision_log.entries import DECISIONS, OUTCOMES, SHADOWS
 from warehouse.errors import LakeBusyError, LakeError, NotFoundError
 from warehouse.lake.connection import connect, lease, writer
@@ -291,7 +291,7 @@ def test_a_lake_whose_files_are_gone_is_not_readable_rather_than_empty(home: Set
         file.unlink()
 
     with pytest.raises(LakeError, match=r"a query of serving.predictions ended with \w+"):
-        decision_log.newest_in_lake(home, 1)
+        decision_log.search_decisions(home, DecisionQuery(n_rows=1))
 
 
 def test_the_newest_of_one_lender_or_caller_are_the_same_in_outbox_and_lake(home: Settings) -> None:
@@ -314,7 +314,10 @@ def test_the_newest_of_one_lender_or_caller_are_the_same_in_outbox_and_lake(home
 
     in_outbox = [[each.decision_id for each in decision_log.newest_in_outbox(home, 2, **of)] for of in asked]
     decision_log.ingest_into_lake(home)
-    in_lake = [[each.decision_id for each in decision_log.newest_in_lake(home, 2, **of)] for of in asked]
+    in_lake = [
+        [each.decision_id for each in decision_log.search_decisions(home, DecisionQuery(n_rows=2, **of))]
+        for of in asked
+    ]
 
     assert in_outbox == [["d-9", "d-6"], ["d-11", "d-7"], [], ["d-10", "d-8"]]
     assert in_lake == in_outbox

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from warehouse.errors import ContractError
-from warehouse.features.checks import check_features, record_violations
+from warehouse.features.checks import check_features, is_broken_on_record, record_violations
 from warehouse.features.columns import FeatureColumn, InputColumn
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import writer
@@ -148,4 +148,20 @@ def test_violations_are_recorded_with_examples(con: duckdb.DuckDBPyConnection) -
     ).fetchall()
     assert rows == [
         ("features.ftr_application_v1", "v1", "purpose", "one of the allowed values", 1, 3, '["a-3"]'),
+    ]
+
+
+def test_a_later_check_marks_what_it_found_no_more(con: duckdb.DuckDBPyConnection) -> None:
+    """Its alert would otherwise stay open for ever."""
+    plant(con, "('a-3', 'b', 's', timestamp '2026-01-01', 0.5, 3, 'boat', true)")
+    broken = check_features(con, CONTRACT)
+    con.execute("delete from features.ftr_application_v1 where application_id = 'a-3'")
+
+    record_violations(con, broken)
+    before = is_broken_on_record(con, broken.table_name)
+    record_violations(con, check_features(con, CONTRACT))
+
+    assert (before, is_broken_on_record(con, broken.table_name)) == (True, False)
+    assert con.execute("select n_failed, mended_at is null from monitoring.contract_violations").fetchall() == [
+        (1, False)
     ]

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from orchestration.alerts_command import alerts
 from orchestration.defs.monitoring.alerts import alert_notifications
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
-from warehouse.alerts.alert import acknowledge
 from warehouse.alerts.sending import unsent_lines
+from warehouse.alerts.states import acknowledge
 from warehouse.errors import NotFoundError
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings

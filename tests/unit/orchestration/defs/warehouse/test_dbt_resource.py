@@ -55,3 +55,24 @@ def test_an_invocation_that_ran_nothing_is_not_told_with_the_results_of_an_earli
 def test_an_invocation_without_any_results_is_told_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(DagsterDbtCliRuntimeError, match="cannot be parsed"), failures_named(tmp_path):
         raise DagsterDbtCliRuntimeError("the project cannot be parsed")
+
+
+def test_a_model_that_failed_is_named_as_its_table_with_its_seconds_and_a_test_is_not(tmp_path: Path) -> None:
+    """OpenLineage's event of the table is made of it."""
+
+    def build() -> None:
+        with failures_named(tmp_path):
+            leave_results(tmp_path, of="ids_are_unique")
+            results = json.loads((tmp_path / "run_results.json").read_text())
+            results["results"].append(
+                {"unique_id": "model.loanlake.int_loans", "status": "error", "message": "x", "execution_time": 1.5}
+            )
+            (tmp_path / "run_results.json").write_text(json.dumps(results))
+            node = {"resource_type": "model", "config": {"schema": "core"}, "alias": "int_loans"}
+            (tmp_path / "manifest.json").write_text(json.dumps({"nodes": {"model.loanlake.int_loans": node}}))
+            raise DagsterDbtCliRuntimeError("exit code 1")
+
+    with pytest.raises(dg.Failure, match="2 failed") as raised:
+        build()
+
+    assert raised.value.metadata["failed tables"].value == {"core.int_loans": 1.5}

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from orchestration.alerts_command import alerts as command
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
-from warehouse.alerts.alert import acknowledge, read_alerts
+from warehouse.alerts.states import acknowledge, read_alerts
 from warehouse.errors import NoLakeError, NotFoundError
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
