@@ -22,7 +22,7 @@ LINT_HOME := $(CURDIR)/$(VENV)/lint
 IN_WAREHOUSE = mkdir -p -m 700 $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
 	DBT_TARGET_PATH=$(LINT_HOME)/target DBT_LOG_PATH=$(LINT_HOME)/logs PATH="$(BIN):$$PATH" &&
 
-.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving docs lock torch
+.PHONY: help setup run up test test-extended lint lint-sql lint-features lint-deploy format bench bench-serving docs lock torch
 .DEFAULT_GOAL := help
 
 help:
@@ -38,7 +38,8 @@ help:
 	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make torch                               PyTorch into .venv/, as locked, for the family tab_transformer: 5 GB on Linux"
-	@echo "make lock                                requirements.lock from pyproject.toml"
+	@echo "make lock                                requirements.lock, and the locks of deploy/image, from pyproject.toml"
+	@echo "make lint-deploy                         deploy/: the image's steps, compose, Kubernetes, Terraform, by their own tools"
 
 setup: $(READY)
 
@@ -100,7 +101,11 @@ bench-serving: setup
 docs: setup
 	$(BIN)/python -m warehouse.cli.pages
 
-COMPILE := uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header
+COMPILED := --quiet --universal --python-version 3.11 --generate-hashes --no-header
+COMPILE := uv pip compile $(COMPILED) pyproject.toml --group dev
+# the versions of requirements.lock, and of its packages what an image needs
+COMPILE_FOR_IMAGE := uv pip compile $(COMPILED) --constraint requirements.lock
+WORKER_EXTRAS := team notify openlineage scorecard search catboost resampling
 
 # what only the extra torch needs stands at the end, under a marker that is false: 7 GB that nobody else downloads
 lock: setup
@@ -112,6 +117,8 @@ lock: setup
 			if (only && name[1] in names) { print "the extra torch moves the pin of " name[1] > "/dev/stderr"; exit 1 } \
 			if (sub(/ ; /, " ; extra == \047torch\047 and (")) sub(/ \\$$/, ")&"); else sub(/ \\$$/, " ; extra == \047torch\047&") } \
 		only' requirements.lock $(VENV)/torch.lock > $(VENV)/only_torch.lock
+	$(BIN)/$(COMPILE_FOR_IMAGE) --group pyproject.toml:api --output-file deploy/image/api.lock
+	$(BIN)/$(COMPILE_FOR_IMAGE) pyproject.toml $(WORKER_EXTRAS:%=--extra %) --output-file deploy/image/worker.lock
 	cat $(VENV)/only_torch.lock >> requirements.lock
 
 torch: setup
