@@ -56,7 +56,7 @@ resource "aws_db_instance" "catalog" {
 
 resource "aws_db_instance" "replica" {
   # checkov:skip=CKV_AWS_157: the copy; its source has a standby
-  # checkov:skip=CKV_AWS_161: as its source
+  # checkov:skip=CKV_AWS_161: a replica has the users of its source
   identifier                      = "${local.name}-replica"
   replicate_source_db             = aws_db_instance.catalog.identifier
   instance_class                  = var.database_instance

@@ -29,7 +29,7 @@ data "aws_caller_identity" "this" {}
 
 data "aws_iam_policy_document" "key" {
   # checkov:skip=CKV_AWS_109: a key's own policy names the account that owns it
-  # checkov:skip=CKV_AWS_111: as above
+  # checkov:skip=CKV_AWS_111: without it no person could ever change the key
   # checkov:skip=CKV_AWS_356: in a key's policy "*" is that key
   statement {
     actions   = ["kms:*"]
