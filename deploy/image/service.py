@@ -11,6 +11,8 @@ from pathlib import Path
 
 WEBSERVER_PORT = 3000
 MLFLOW_PORT = 5000
+#: Of the container: who may reach it is said outside.
+ALL = "0.0.0.0"  # noqa: S104
 
 
 def command(name: str) -> list[str]:
@@ -24,14 +26,14 @@ def command(name: str) -> list[str]:
     workspace = str(Path(orchestration.__path__[0]) / "workspace.yaml")
     scripts = Path(sys.executable).parent
     if name == "webserver":
-        return [str(scripts / "dagster-webserver"), "-h", "0.0.0.0", "-p", str(WEBSERVER_PORT), "-w", workspace]
+        return [str(scripts / "dagster-webserver"), "-h", ALL, "-p", str(WEBSERVER_PORT), "-w", workspace]
     if name == "daemon":
         return [str(scripts / "dagster-daemon"), "run", "-w", workspace]
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
-    server = [sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", str(MLFLOW_PORT)]
+    server = [sys.executable, "-m", "mlflow", "server", "--host", ALL, "--port", str(MLFLOW_PORT)]
     server += ["--backend-store-uri", settings.mlflow_uri, "--artifacts-destination", str(settings.mlflow_artifacts)]
     # the proxy checks the name and where a page comes from, and passes on localhost
-    return [*server, "--workers", "1", "--allowed-hosts", "localhost,localhost:*"]
+    return [*server, "--workers", "1", "--allowed-hosts", "localhost,localhost:*,127.0.0.1:*"]
 
 
 def main(arguments: list[str]) -> None:
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"loanlake-service: webserver, daemon or mlflow: found {' '.join(arguments) or 'nothing'}")
     wanted = command(*arguments)
     # MLflow's runners of GenAI jobs are eight unused processes of 260 MB each
-    os.execve(wanted[0], wanted, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    os.execve(wanted[0], wanted, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ FOREIGN = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "DUCKDB_S
 def commands_of(text: str) -> set[str]:
     """The `loanlake …` commands of a script, of at most two words."""
     # a line goes on after a backslash; a word of the command itself is of small letters and hyphens
-    found = re.findall(r"(?:^|[ (;|&])loanlake ([a-z][a-z-]+(?: [a-z][a-z-]+)?)", text.replace("\\\n", " "), re.MULTILINE)
+    found = re.findall(
+        r"(?:^|[ (;|&])loanlake ([a-z][a-z-]+(?: [a-z][a-z-]+)?)", text.replace("\\\n", " "), re.MULTILINE
+    )
     return set(found)
 
 

@@ -86,8 +86,8 @@ def test_the_api_can_be_imported_with_nothing_but_what_its_image_has() -> None:
 def test_an_image_runs_as_a_user_without_rights() -> None:
     stages = re.findall(r"^FROM (\S+) AS (\S+)", DOCKERFILE, re.MULTILINE)
 
-    assert dict((stage, base) for base, stage in stages)["api"] == "base"
-    assert dict((stage, base) for base, stage in stages)["worker"] == "base"
+    assert {stage: base for base, stage in stages}["api"] == "base"
+    assert {stage: base for base, stage in stages}["worker"] == "base"
     assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE) == ["10001:10001"]
     # the one that docker build makes if none is named
     assert stages[-1][1] == "api"
@@ -105,9 +105,7 @@ def test_the_image_serves_where_the_command_does(api_paths: set[str]) -> None:
 
 def test_what_is_copied_is_not_ignored() -> None:
     copied = {
-        word
-        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
-        for word in line.split()[:-1]
+        word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for word in line.split()[:-1]
     }
     kept = {line[1:] for line in (IMAGE / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")}
 

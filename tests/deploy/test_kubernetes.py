@@ -28,7 +28,9 @@ def _documents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 MANIFESTS = dict([*_documents(BASE), *_documents(FOLDER / "overlays" / "team")])
-DEPLOYMENTS = {document["metadata"]["name"]: document for document in MANIFESTS.values() if document["kind"] == "Deployment"}
+DEPLOYMENTS = {
+    document["metadata"]["name"]: document for document in MANIFESTS.values() if document["kind"] == "Deployment"
+}
 # kinds of the cluster's operators, whose schemas Kubernetes does not have
 OF_OPERATORS = {"ServiceMonitor"}
 
@@ -104,7 +106,9 @@ def test_a_pod_has_no_rights_and_a_limit(name: str) -> None:
     [container] = pod["containers"]
 
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] == int(re.findall(r"USER (\d+)", (DEPLOY / "image/Dockerfile").read_text())[0])
+    assert pod["securityContext"]["runAsUser"] == int(
+        re.findall(r"USER (\d+)", (DEPLOY / "image/Dockerfile").read_text())[0]
+    )
     assert pod["automountServiceAccountToken"] is False
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
@@ -176,7 +180,9 @@ def test_the_team_cannot_start_without_its_servers() -> None:
 
 
 def test_prometheus_knows_the_api_by_the_job_of_the_rules() -> None:
-    service = next(each for each in rendered("team") if each["kind"] == "Service" and each["metadata"]["name"] == "loanlake-api")
+    service = next(
+        each for each in rendered("team") if each["kind"] == "Service" and each["metadata"]["name"] == "loanlake-api"
+    )
     label = of_kind("ServiceMonitor")["spec"]["jobLabel"]
     rules = (REPOSITORY / "deploy/prometheus/rules/loanlake.yml").read_text()
 

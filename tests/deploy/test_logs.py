@@ -50,7 +50,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         client.get("/readyz")
     logger.removeHandler(handler)
     logger.setLevel(level)
-    yield found
+    return found
 
 
 def test_a_line_becomes_a_document_with_its_time(lines: list[str]) -> None:

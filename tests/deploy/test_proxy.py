@@ -1,4 +1,4 @@
-"""nginx's limits are the API's, and its rules for MLflow those of `loanlake up`; tests/integration/test_nginx.py runs it."""
+"""nginx's limits are the API's, its rules for MLflow those of `loanlake up`. Run it: tests/integration/test_nginx.py."""
 
 import re
 

@@ -30,7 +30,9 @@ def _resources(blocks: list[dict[str, Any]], kind: str = "resource") -> set[str]
 
 
 def test_every_file_is_read(blocks: list[dict[str, Any]]) -> None:
-    assert {"aws_db_instance.replica", "aws_s3_bucket_versioning.lake", "aws_eks_cluster.loanlake"} <= _resources(blocks)
+    assert {"aws_db_instance.replica", "aws_s3_bucket_versioning.lake", "aws_eks_cluster.loanlake"} <= _resources(
+        blocks
+    )
 
 
 def test_what_is_used_is_declared(blocks: list[dict[str, Any]]) -> None:

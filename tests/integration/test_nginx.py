@@ -1,6 +1,7 @@
 """A real nginx with the files of deploy/nginx before two APIs of one home, of which one is killed under load.
 
-Debian's package ``nginx`` has the program. It is looked for on the PATH, or in the folder that LOANLAKE_TEST_NGINX names.
+Debian's package ``nginx`` has the program. It is looked for on the PATH, or in the folder that LOANLAKE_TEST_NGINX
+names.
 """
 
 import http.client
@@ -239,7 +240,10 @@ def test_only_requests_in_flight_without_a_key_fail_when_an_api_is_killed(proxy:
     assert len(failed) <= N_CALLERS // 2
     assert set(failed.values()) <= {502}
     with sqlite3.connect(proxy.home.settings.outbox) as con:
-        decided = Counter(msgspec.msgpack.decode(payload)["application_id"] for (payload,) in con.execute("select payload from decisions"))
+        decided = Counter(
+            msgspec.msgpack.decode(payload)["application_id"]
+            for (payload,) in con.execute("select payload from decisions")
+        )
     # none answered is missing, none with a key was decided twice
     assert {name for name, status in answers.items() if status == 200} <= decided.keys()
     assert {n for name, n in decided.items() if name.startswith(("key", "plain"))} == {1}
