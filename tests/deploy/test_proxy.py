@@ -1,4 +1,4 @@
-"""nginx's limits are the API's, its rules for MLflow those of `loanlake up`. Run it: tests/integration/test_nginx.py."""
+"""nginx has the limits of the API and, for MLflow, the rules of `loanlake up`; tests/integration/test_nginx.py runs it."""
 
 import re
 
