@@ -1,4 +1,4 @@
-"""nginx has the limits of the API and, for MLflow, the rules of `loanlake up`; tests/integration/test_nginx.py runs it."""
+"""nginx has the limits of the API and, for MLflow, the rules of `loanlake up`; see tests/integration/test_nginx.py."""
 
 import re
 
