@@ -78,3 +78,33 @@ def test_a_version_that_a_gate_refused_is_not_delivered(tmp_path: Path, refused:
 
     assert done.returncode == code
     assert ("too low" in done.stderr) == bool(refused)
+
+
+@pytest.mark.parametrize(("champion_after", "code"), [(2, 0), (1, 1)])
+def test_a_canary_is_followed_until_it_leads_or_is_taken_back(tmp_path: Path, champion_after: int, code: int) -> None:
+    """With a `loanlake` whose canary ends at the first move, in favour of the version that the test wants."""
+    folder = tmp_path / "deployment" / "cards"
+    folder.mkdir(parents=True)
+    (folder / "versions.json").write_text(json.dumps([{"version": 1}, {"version": 2}]))
+    before, trial, after = (
+        json.dumps({"model_version": version, "challenger": challenger})
+        for version, challenger in ((1, None), (1, {"model_version": 2}), (champion_after, None))
+    )
+    (folder / "deployment.json").write_text(before)
+    (tmp_path / "loanlake").write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n'
+        f"case \"$1 $2\" in 'canary start') echo '{trial}' > {folder}/deployment.json ;;\n"
+        f"'canary move') echo '{after}' > {folder}/deployment.json ;; esac\n"
+    )
+    (tmp_path / "loanlake").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOANLAKE_HOME": str(tmp_path), "LENDER": "cards"}
+
+    done = subprocess.run(
+        [str(FOLDER / "canary")], env=environment | {"LOOK_SECONDS": "0"}, capture_output=True, text=True, check=False
+    )
+
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert done.returncode == code, done.stderr
+    assert calls[0].startswith("canary start 2 --steps 10,25,50 --dwell 60 --decisions 300 --reason ")
+    assert calls[1:] == ["canary move"]
+    assert ("was taken back" in done.stderr) == bool(code)
