@@ -38,7 +38,7 @@ help:
 	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make torch                               PyTorch into .venv/, as locked, for the family tab_transformer: 5 GB on Linux"
-	@echo "make lock                                requirements.lock, and the locks of deploy/image, from pyproject.toml"
+	@echo "make lock                                requirements.lock from pyproject.toml"
 	@echo "make lint-deploy                         deploy/: the image's steps, compose, Kubernetes, Terraform, by their own tools"
 
 setup: $(READY)
@@ -91,9 +91,10 @@ lint-features: setup
 # these tools pin packages that are others in .venv/: an environment of their own. checkov looks nothing up; which of its
 # checks are left out, and why, is in deploy/README.md
 CHECKS := $(VENV)/checks
-$(CHECKS)/.ready: deploy/checks.lock | $(READY)
+$(CHECKS)/.ready: requirements.lock | $(READY)
 	PATH="$(BIN):$$PATH" uv venv --quiet --clear --python $(BIN)/python $(CHECKS)
-	PATH="$(BIN):$$PATH" uv pip sync --quiet --python $(CHECKS)/bin/python --require-hashes deploy/checks.lock
+	awk '/^[a-z]/ { found = sub(/extra == \047lint-deploy\047/, "python_version >= \0473\047") } found' requirements.lock > $(CHECKS)/checks.lock
+	PATH="$(BIN):$$PATH" uv pip sync --quiet --python $(CHECKS)/bin/python --require-hashes $(CHECKS)/checks.lock
 	touch $@
 
 CHECKS_LEFT_OUT := CKV_DOCKER_7,CKV_K8S_14,CKV_K8S_21,CKV_K8S_35,CKV_K8S_43
@@ -117,13 +118,11 @@ bench-serving: setup
 docs: setup
 	$(BIN)/python -m warehouse.cli.pages
 
-COMPILED := --quiet --universal --python-version 3.11 --generate-hashes --no-header
-COMPILE := uv pip compile $(COMPILED) pyproject.toml --group dev
-# the versions of requirements.lock, and of its packages what an image needs
-COMPILE_FOR_IMAGE := uv pip compile $(COMPILED) --constraint requirements.lock
-WORKER_EXTRAS := team notify openlineage scorecard search catboost resampling
+COMPILED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+COMPILE := $(COMPILED) pyproject.toml --group dev
 
-# what only the extra torch needs stands at the end, under a marker that is false: 7 GB that nobody else downloads
+# What only the extra torch needs stands at the end, under a marker that is false: 7 GB that nobody else downloads. So do
+# the tools of lint-deploy, some of whose packages stand above in another version
 lock: setup
 	$(BIN)/$(COMPILE) --output-file requirements.lock
 	cp requirements.lock $(VENV)/torch.lock
@@ -133,10 +132,10 @@ lock: setup
 			if (only && name[1] in names) { print "the extra torch moves the pin of " name[1] > "/dev/stderr"; exit 1 } \
 			if (sub(/ ; /, " ; extra == \047torch\047 and (")) sub(/ \\$$/, ")&"); else sub(/ \\$$/, " ; extra == \047torch\047&") } \
 		only' requirements.lock $(VENV)/torch.lock > $(VENV)/only_torch.lock
-	$(BIN)/$(COMPILE_FOR_IMAGE) --group pyproject.toml:api --output-file deploy/image/api.lock
-	$(BIN)/$(COMPILE_FOR_IMAGE) pyproject.toml $(WORKER_EXTRAS:%=--extra %) --output-file deploy/image/worker.lock
-	$(BIN)/uv pip compile $(COMPILED) --group pyproject.toml:lint-deploy --output-file deploy/checks.lock
-	cat $(VENV)/only_torch.lock >> requirements.lock
+	$(BIN)/$(COMPILED) --group pyproject.toml:lint-deploy --output-file $(VENV)/checks.lock
+	awk '/^[a-z]/ { if (sub(/ ; /, " ; extra == \047lint-deploy\047 and (")) sub(/ \\$$/, ") \\"); \
+		else sub(/ \\$$/, " ; extra == \047lint-deploy\047 \\") } { print }' $(VENV)/checks.lock > $(VENV)/only_checks.lock
+	cat $(VENV)/only_torch.lock $(VENV)/only_checks.lock >> requirements.lock
 
 torch: setup
 	sed "s/extra == 'torch'/python_version >= '3'/" requirements.lock > $(VENV)/torch.lock
