@@ -69,4 +69,5 @@ __all__ = [
     "outbox",
     "prune",
     "search_decisions",
+    "second_copy",
 ]
