@@ -38,12 +38,8 @@ from ml.training.training_set import read_training_set
 from orchestration.people.commands import erase, export
 from orchestration.people.erasure import erase_person
 from orchestration.people.export import export_person
-from orchestration.recovery.restoring import erase_again, restore
-from orchestration.recovery.verifying import home_at, verify
 from tests.bytes_of_home import files_that_name
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, register_model
-from warehouse.backup.creating import create_backup
-from warehouse.backup.store import open_store
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
 from warehouse.decision_log import Decision, ScoringFailure, append, create, find_decision
 from warehouse.errors import NotFoundError
@@ -595,31 +591,6 @@ def test_a_person_who_was_erased_is_not_unknown(settings: Settings) -> None:
     assert "earlier snapshots of the lake stay readable for 30 days" in again.output
     with pytest.raises(NotFoundError, match="no borrower 'nobody'"):
         erase_person(settings, "nobody", reason="asked", by="tests")
-
-
-def test_who_was_erased_stays_erased_after_a_restore_of_an_older_backup(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The only backup is older than the erasure; its lake, log, landing files and bundles hold the person."""
-    monkeypatch.setenv("LOANLAKE_BACKUP_TARGET", str(tmp_path / "backups"))
-    store = open_store(str(tmp_path / "backups"), None, create=True)
-    borrower, applications = _learnt_from(settings, place=0)
-    someone_else, _ = _learnt_from(settings, place=1)
-    made = create_backup(settings, store)
-    checked = verify(settings, store, made.manifest, n_decisions=5)
-    erase_person(settings, borrower, reason="asked", by="tests")
-    own = home_at(settings, tmp_path / "elsewhere")
-
-    done = restore(own, store, store.manifest(), by="tests", say=lambda _: None)
-
-    assert (checked.damages, len(checked.training_sets)) == ((), 1)
-    assert checked.n_tables > 30
-    assert done.n_erased == 1
-    assert files_that_name(own, [borrower, *applications]) == []
-    assert files_that_name(own, [someone_else]) != []
-    assert export_training_set(own, 1, source=SOURCE).is_erased
-    assert features([someone_else], settings=own)[0].features is not None
-    assert erase_again(own, store, by="tests") == 0
 
 
 def test_erasing_asks_first(settings: Settings) -> None:
