@@ -11,7 +11,7 @@ from ml.decisions.replay import replay_newest
 from orchestration.recovery.restoring import restore
 from orchestration.recovery.verifying import home_at, verify
 from tests.failure.callers import calling
-from tests.serving_home import ServingHome, furnish
+from tests.serving_home import ServingHome, fill_online_store, furnish
 from tests.serving_process import free_port, running
 from warehouse import decision_log
 from warehouse.backup.creating import create_backup
@@ -51,6 +51,7 @@ def test_a_destroyed_home_is_restored_elsewhere_with_all_that_its_backup_holds(
     began_again = time.monotonic()
     own = home_at(settings, tmp_path / "elsewhere")
     done = restore(own, store, store.manifest(), by="tests", say=lambda _: None)
+    fill_online_store(own)  # a restore fills it from the lake, which has no online models here
     with running(ServingHome(own, serving_home.key), tmp_path / "log-2", port=free_port()) as server:
         back_seconds = time.monotonic() - began_again
         health = server.request("GET", "/readyz")
