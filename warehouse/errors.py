@@ -7,7 +7,7 @@
     ├── LakeError ── LakeBusyError, NoLakeError
     ├── OnlineStoreError ── OnlineStoreUnavailable
     ├── RunRefused ── OtherRunUnderWay
-    ├── ApprovalMissing, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
+    ├── ApprovalMissing, BackupError, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
     ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
     └── OutboxError, QueryError, ServiceError, SettingError, TrainingSetError
 """
@@ -97,6 +97,10 @@ class OutboxError(LoanlakeError, sqlite3.DatabaseError):
 
 class BundleError(LoanlakeError):
     """A model bundle is incomplete, or was changed after it was written."""
+
+
+class BackupError(LoanlakeError):
+    """A backup cannot be made, is damaged, or does not fit where it must be restored."""
 
 
 class BatchStateError(LoanlakeError):

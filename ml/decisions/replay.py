@@ -14,7 +14,7 @@ from ml.bundle.logged_values import ReasonCode, load_features, load_inputs, load
 from ml.bundle.scorer import Score, Scorer
 from ml.registry.deployment import bundle_directory
 from ml.registry.registered_version import load_registered
-from warehouse.decision_log import Decision, find_decision
+from warehouse.decision_log import Decision, find_decision, newest_in_lake, newest_in_outbox
 from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract
 from warehouse.settings import Settings
@@ -79,6 +79,22 @@ def replay(settings: Settings, decision_id: str) -> Replay:
     """
     decision = find_decision(settings, decision_id)
     return replay_decision(decision, Scorer(_bundle_of(settings, decision)))
+
+
+def replay_newest(settings: Settings, n: int) -> Iterator[Replay]:
+    """Replay the newest decisions of the log and the lake, at most ``n``; a version's scorer is loaded once.
+
+    Raises as :func:`replay`.
+    """
+    newest = [*newest_in_outbox(settings, n), *newest_in_lake(settings, n)]
+    newest.sort(key=lambda decision: decision.decided_at, reverse=True)
+    scorers: dict[tuple[str, int], Scorer] = {}
+    for decision_id in list(dict.fromkeys(decision.decision_id for decision in newest))[:n]:
+        decision = find_decision(settings, decision_id)
+        version = decision.model_name, decision.model_version
+        if version not in scorers:
+            scorers[version] = Scorer(_bundle_of(settings, decision))
+        yield replay_decision(decision, scorers[version])
 
 
 def replay_decision(decision: Decision, scorer: Scorer) -> Replay:

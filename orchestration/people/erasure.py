@@ -4,6 +4,7 @@ A file (``erasures/``, readable only by the owner) keeps the remaining work, so 
 killed erasure. Repeated steps change nothing.
 """
 
+import os
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -19,6 +20,9 @@ from ml.registry.registry import tag_changed_bundles
 from orchestration.defs.maintenance.upkeep import maintain_home, snapshots_in_use
 from orchestration.people.erased_texts import erase_texts
 from orchestration.people.export import trained_on
+from warehouse.backup.erased import ErasedPerson, note_erasure
+from warehouse.backup.options import BackupOptions
+from warehouse.backup.target import open_target
 from warehouse.decision_log import erase_entries
 from warehouse.errors import NotFoundError
 from warehouse.files.replacing import replace_file
@@ -41,7 +45,7 @@ from warehouse.people.person import Person, find_person, logged_entries, rows_he
 from warehouse.people.pseudonyms import Pseudonyms, pseudonyms
 from warehouse.people.requests import last_erasure, record_request
 from warehouse.raw.keys import raw_tables, read_manifest
-from warehouse.settings import Erasure, Settings
+from warehouse.settings import Erasure, Settings, read
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, 
     counts = erasure.erase_rows(reason=reason, by=by)
     dropped = erasure.erase_elsewhere()
     n_snapshots = _earlier_snapshots(settings, at_once=at_once)
+    _add_to_list(settings, erasure.mark, plan.treatment)
     path.unlink()
     return Erased(plan.treatment, counts, tuple(plan.models), dropped, n_snapshots)
 
@@ -197,6 +202,17 @@ def _earlier_snapshots(settings: Settings, *, at_once: bool) -> int:
     with connect(settings) as con:
         ((n_snapshots,),) = con.execute(f"select count(*) from ducklake_snapshots('{CATALOG}')").fetchall()
     return int(n_snapshots) - 1
+
+
+def _add_to_list(settings: Settings, mark: str, treatment: Erasure) -> None:
+    """Beside the backups, for a restore of an earlier one; the erasure ends only then."""
+    options = BackupOptions(**read(BackupOptions, os.environ))
+    if options.backup_target is None:
+        return
+    with connect(settings) as con:
+        erased_at = last_erasure(con, mark)
+    if erased_at is not None:
+        note_erasure(open_target(options.backup_target), ErasedPerson(mark, erased_at, treatment))
 
 
 def _has_table(settings: Settings, table: str) -> bool:

@@ -14,6 +14,7 @@ from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 
 PROCESS_TAG = "loanlake/process"
+_UNFINISHED = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 #: In dagster.yaml only for a Dagster without DAGSTER_HOME; the defaults are the same.
 _STORAGE_KEYS = ("storage", "compute_logs", "local_artifact_storage")
 
@@ -44,9 +45,8 @@ def end_orphaned_runs(instance: DagsterInstance, *, of_daemon: bool = False) -> 
     of ``loanlake run`` name their process; for those of Dagster's daemon (``of_daemon``), events do, and it must be of
     this machine.
     """
-    unfinished = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
     ended = []
-    for run in instance.get_runs(RunsFilter(statuses=unfinished)):
+    for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED)):
         process = run.tags.get(PROCESS_TAG)
         if process is None and of_daemon:
             process = _process_of_events(instance, run.run_id)
@@ -56,6 +56,16 @@ def end_orphaned_runs(instance: DagsterInstance, *, of_daemon: bool = False) -> 
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended.append(run.run_id)
     return ended
+
+
+def end_interrupted_runs(why: str) -> list[str]:
+    """Mark all runs that have begun and not ended as failed; return their ids. For a home whose processes are gone."""
+    with DagsterInstance.get() as instance:
+        runs = instance.get_runs(RunsFilter(statuses=_UNFINISHED))
+        for run in runs:
+            instance.report_run_failed(run, why)
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return [run.run_id for run in runs]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Read-only; missing parts are shown as such. Versions come from the home's record
 """
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +24,16 @@ from orchestration.defs.training.candidates import current_candidate
 from warehouse.alerts.sending import unsent_lines
 from warehouse.alerts.states import read_alerts
 from warehouse.alerts.texts import short_lines
+from warehouse.backup.options import BackupOptions
+from warehouse.backup.records import last_backup, restored_from
+from warehouse.backup.restoring import unfinished_restore
 from warehouse.batches import BatchStates
 from warehouse.decision_log import count_pending
 from warehouse.errors import LakeError, LoanlakeError, NoLakeError
 from warehouse.lake.connection import connect
 from warehouse.lake.data_files import lost_files
 from warehouse.lenders.rules import broken_lenders
-from warehouse.settings import Settings
+from warehouse.settings import Settings, read
 from warehouse.sources.late_sources import late_sources
 from warehouse.sources.rows_set_aside import losses
 
@@ -52,10 +56,11 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
         ("alerts", lambda: _lake_lines(settings, lambda con: short_lines(read_alerts(con))) + unsent_lines(settings)),
         ("runs", lambda: _run_lines(settings, now)),
+        ("backup", lambda: _backup_lines(settings, now)),
     )
     lines = []
-    for title, read in sections:
-        first, *rest = read() or ["none"]
+    for title, lines_of in sections:
+        first, *rest = lines_of() or ["none"]
         lines.append(f"{title:<13}{first}")
         lines += [f"{'':<13}{line}" for line in rest]
     return "\n".join(lines)
@@ -282,6 +287,26 @@ def _outbox_lines(settings: Settings) -> list[str]:
     except sqlite3.Error as error:
         return [f"the decision log cannot be read: {error}"]
     return [f"{pending:,} decisions and outcomes wait for ingestion into the lake"]
+
+
+def _backup_lines(settings: Settings, now: datetime) -> list[str]:
+    options, last = BackupOptions(**read(BackupOptions, os.environ)), last_backup(settings)
+    restored = restored_from(settings)
+    lines = []
+    if unfinished_restore(settings):
+        lines.append("a restore into this home was interrupted: repeat `loanlake restore` before anything else")
+    if last is not None:
+        age = (now - last.started_at).total_seconds()
+        is_old = age > options.backup_max_age_hours * 3600
+        lines.append(
+            f"{last.backup_id} in {last.target}, {_ago(age)}"
+            f"{f': older than {options.backup_max_age_hours:g} h, back up again' if is_old else ''}"
+        )
+    elif options.backup_target is not None:
+        lines.append(f"none yet in {options.backup_target}: `loanlake backup` makes one")
+    if restored is not None:
+        lines.append(f"this home was restored from {restored.backup_id} on {restored.restored_at:%Y-%m-%d %H:%M} UTC")
+    return lines or ["none: `loanlake backup TARGET` makes one"]
 
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:

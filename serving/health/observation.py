@@ -4,6 +4,7 @@ They are facts of the home: served versions, outbox, online store, what was meas
 :mod:`serving.telemetry.metrics`.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from serving.http.clock import utc_now
 from serving.http.wire import Readiness, ReadinessWord
 from serving.scoring.outbox import Outbox
 from serving.telemetry.workers import live_workers, process_metrics
+from warehouse.backup.options import BackupOptions
+from warehouse.backup.records import last_backup
 from warehouse.batches import BatchStates
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
-from warehouse.settings import Settings
+from warehouse.settings import Settings, read
 
 
 class Observation:
@@ -42,6 +45,7 @@ class Observation:
         self._outbox = outbox
         self._readiness = readiness
         self._measured = MeasuredFigures(settings)
+        self._is_backed_up = read(BackupOptions, os.environ).get("backup_target") is not None
 
     async def told(self) -> list[Metric]:
         """The current metrics; a few milliseconds with a store in the home."""
@@ -52,6 +56,7 @@ class Observation:
             *self._measured.told(self._deployments.all_served()),
             *self._backlog(),
             *self._batches(),
+            *self._backup(),
             *await self._store_age(),
             *process_metrics(live_workers()),
         ]
@@ -108,6 +113,18 @@ class Observation:
         now = utc_now()
         lag.add_metric([], max((now - batch.created_at).total_seconds() for batch in queued) if queued else 0.0)
         yield from (waiting, lag)
+
+    def _backup(self) -> Iterator[Metric]:
+        started = GaugeMetricFamily(
+            "loanlake_backup_started_timestamp_seconds",
+            "When the newest complete backup began; 0 if a target is set and there is none",
+        )
+        last = last_backup(self._settings)
+        if last is not None:
+            started.add_metric([], last.started_at.timestamp())
+        elif self._is_backed_up:
+            started.add_metric([], 0.0)
+        yield started
 
     async def _store_age(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(

@@ -14,6 +14,7 @@ from serving.scoring.group_commit import GroupCommit, TooManyWaiting
 from serving.telemetry.metrics import Metrics
 from warehouse import decision_log
 from warehouse.decision_log import Backlog, Decision, ReportedOutcome, ScoringFailure, ShadowDecision
+from warehouse.decision_log.second_copy import SecondCopy
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
 
@@ -42,6 +43,8 @@ class Outbox:
         self._commits: GroupCommit[Entry] = GroupCommit(self._commit, most_waiting=most_waiting)
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        folder = settings.decision_copy
+        self._copy = None if folder is None else SecondCopy(folder)
         self._lake_turn = asyncio.Lock()
         self._written: int | None = None
         self.problem: str | None = None
@@ -159,8 +162,11 @@ class Outbox:
                     [row for row in rows if isinstance(row, ScoringFailure)],
                     keyed=[(row.key_id, row.decision) for row in rows if isinstance(row, _Keyed)],
                 )
+                # second: what it holds before a backup began is in the outbox that the backup copies
+                self._copy_elsewhere(rows)
             else:
                 _write_nothing(self._writer)
+                self._copy_elsewhere([])
         except (sqlite3.Error, OSError) as error:
             self.problem = f"the decision log {self._settings.outbox} cannot be written: {error}"
             self._metrics.commit_failures.inc()
@@ -171,6 +177,17 @@ class Outbox:
         self.problem = None
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._metrics.commit_rows.observe(len(rows))
+
+    def _copy_elsewhere(self, rows: Sequence[Entry]) -> None:
+        if self._copy is None:
+            return
+        try:
+            self._copy.append([(row.key_id, row.decision) if isinstance(row, _Keyed) else (None, row) for row in rows])
+        except OSError as error:
+            self._copy.close()
+            raise OSError(
+                f"its second copy in {self._settings.decision_copy} (LOANLAKE_DECISION_COPY): {error}"
+            ) from error
 
     def _is_in_place(self) -> bool:
         """Whether the file still has its name: SQLite also writes to a removed or replaced one."""

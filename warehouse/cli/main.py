@@ -30,6 +30,8 @@ _SECTIONS = {
             "key",
             "settings",
             "sign-in",
+            "backup",
+            "restore",
         ),
     ),
     "Models": ("model", "challenge", "canary", "policy"),

@@ -68,4 +68,5 @@ __all__ = [
     "outbox",
     "prune",
     "search_decisions",
+    "second_copy",
 ]

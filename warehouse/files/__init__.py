@@ -6,5 +6,6 @@ __all__ = [
     "patterns",
     "private_files",
     "replacing",
+    "sqlite_copy",
     "turns",
 ]

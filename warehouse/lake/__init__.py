@@ -1,6 +1,7 @@
 """The lake: opening, writing in turns, tables and snapshots; the only code that knows DuckLake's metadata."""
 
 __all__ = [
+    "catalog_copy",
     "changes",
     "comments",
     "connection",

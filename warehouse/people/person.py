@@ -132,6 +132,19 @@ def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id:
     return person
 
 
+def all_borrowers(settings: Settings, con: duckdb.DuckDBPyConnection) -> set[str]:
+    """The ids of all borrowers that :func:`find_person` finds."""
+    tables = [table for table, names in _columns(con).items() if "borrower_id" in names]
+    found = {
+        borrower_id
+        for table in tables
+        for (borrower_id,) in con.execute(f"select distinct borrower_id from {identifier(*table)}").fetchall()
+    }
+    found |= {entry.borrower_id for entries, _, entry in _logged(settings) if entries is not OUTCOMES}
+    found |= {sent.borrower_id for _, sent in sent_rows(settings)}
+    return found - {None}
+
+
 def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> Iterator[HeldRows]:
     """The person's rows in the lake's current state, by table; tables without any are left out.
 

@@ -131,6 +131,14 @@ class Settings(Places):
             hint=f"callers may count on an Idempotency-Key for {KEY_LIFE.days * 24} hours",
         ),
     ] = 30.0
+    decision_copy: Annotated[
+        Path | None,
+        Variable(
+            "Folder on another disk, to which each decision is also written before it is answered.",
+            otherwise="decisions are in the home only",
+            parse=lambda text: Path(text).expanduser().resolve(),
+        ),
+    ] = None
     file_rows: Annotated[int, Meta(ge=1), Variable("Most rows that one file may have.", unit="rows")] = 200_000_000
     file_gigabytes: Annotated[
         float, Meta(gt=0), Variable("Most bytes that one file may have, unpacked.", unit="gigabytes")

@@ -70,6 +70,8 @@ class Places:
     doors = Place("doors")
     #: The key of pseudonyms, and the remaining work of an unfinished erasure; readable by the owner only.
     erasures = Place("erasures")
+    #: What the home remembers of its backups, and copies of databases during one.
+    backup_records = Place("backup")
     #: The history of the SQL shell.
     sql_history = Place("sql_history")
     #: The SQLite file of MLflow's tracking and registry store.

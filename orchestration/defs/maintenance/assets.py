@@ -1,10 +1,14 @@
-"""Maintenance of the home as a step: merge, expire, clean up, prune."""
+"""Maintenance and backup of the home as steps."""
+
+import os
 
 import dagster as dg
 
 from orchestration.defs.maintenance.upkeep import maintain_home
-from orchestration.lib.layers import LAKE_WRITER, MAINTENANCE
-from warehouse.settings import Settings
+from orchestration.lib.layers import BACKUP, LAKE_WRITER, MAINTENANCE
+from warehouse.backup.options import BackupOptions
+from warehouse.errors import SettingError
+from warehouse.settings import Settings, read
 
 
 @dg.asset(key=MAINTENANCE, group_name="maintenance", kinds={"duckdb"}, pool=LAKE_WRITER)
@@ -27,5 +31,33 @@ def lake_maintenance() -> dg.MaterializeResult[None]:
             "log_bytes_given_back": log.n_bytes,
             "log_entries_missing_in_lake": log.n_missing,
             "seconds": round(done.seconds, 2),
+        }
+    )
+
+
+@dg.asset(key=BACKUP, group_name="maintenance", kinds={"python"})
+def home_backup() -> dg.MaterializeResult[None]:
+    """Backs up the home to LOANLAKE_BACKUP_TARGET, and deletes old backups; nothing waits for it."""
+    from warehouse.backup.creating import create_backup
+    from warehouse.backup.store import open_store
+
+    options = BackupOptions(**read(BackupOptions, os.environ))
+    if options.backup_target is None:
+        raise SettingError("a backup needs a place: set LOANLAKE_BACKUP_TARGET to a folder or s3://bucket/prefix")
+    store = open_store(options.backup_target, options.backup_key, create=True)
+    made = create_backup(Settings.from_environment(), store, keep=options.backup_keep)
+    manifest = made.manifest
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{manifest.backup_id}: {manifest.n_bytes / 1e6:,.1f} MB, of which "
+            f"{made.n_bytes_written / 1e6:,.1f} MB were copied",
+            "backup": manifest.backup_id,
+            "files": len(manifest.files),
+            "bytes": manifest.n_bytes,
+            "bytes_copied": made.n_bytes_written,
+            "lake_snapshot": manifest.lake_snapshot,
+            "tries": made.n_tries,
+            "deleted_backups": list(made.pruned),
+            "seconds": round(made.seconds, 2),
         }
     )

@@ -100,6 +100,11 @@ maintain = dg.define_asset_job(
     selection=_maintenance,
     description="Merge the lake's small files, expire old snapshots that no model names, prune the API's decision log.",
 )
+back_up = dg.define_asset_job(
+    "back_up",
+    selection=dg.AssetSelection.assets(layers.BACKUP),
+    description="Back up the home to LOANLAKE_BACKUP_TARGET, and delete old backups.",
+)
 rebuild_months = dg.define_asset_job(
     "rebuild_months",
     selection=dg.AssetSelection.assets(layers.REBUILT_MONTHS),

@@ -1,20 +1,24 @@
 """Daily, weekly and monthly runs, which a person must start in the UI: a laptop should not train at night.
 
+Only ``nightly_backup`` is started: whoever sets its target wants backups.
+
 Times are UTC; each schedule leaves the previous one time to end. Each starts one run a lender; a lender that has
 nothing for the run to work on gets none.
 """
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
-from orchestration.defs.pipeline.jobs import drift_report, maintain, monitor, refresh, retrain
+from orchestration.defs.pipeline.jobs import back_up, drift_report, maintain, monitor, refresh, retrain
 from orchestration.defs.pipeline.loaded_sources import loaded_sources
 from orchestration.lib.champions import refresh_config
 from orchestration.lib.lenders import run_of, why_unknown
+from warehouse.backup.options import BackupOptions
 from warehouse.errors import LoanlakeError
-from warehouse.settings import Settings
+from warehouse.settings import Settings, read
 
 
 def _with_rows(settings: Settings) -> Collection[str]:
@@ -92,6 +96,23 @@ monthly_drift_report = dg.ScheduleDefinition(
     cron_schedule="0 7 2 * *",
     execution_fn=_each_lender(_with_a_model, none="no model in service"),
     description="Evidently's report on the previous month, for every lender's model.",
+)
+
+
+def _backup_if_wanted(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    if read(BackupOptions, os.environ).get("backup_target") is None:
+        yield dg.SkipReason("LOANLAKE_BACKUP_TARGET names no place for backups")
+    else:
+        yield dg.RunRequest()
+
+
+nightly_backup = dg.ScheduleDefinition(
+    "nightly_backup",
+    job=back_up,
+    cron_schedule="30 0 * * *",
+    execution_fn=_backup_if_wanted,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Back up the home every night, if LOANLAKE_BACKUP_TARGET is set; started from the beginning.",
 )
 weekly_maintenance = dg.ScheduleDefinition(
     "weekly_maintenance",

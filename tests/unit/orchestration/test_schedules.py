@@ -6,7 +6,13 @@ import dagster as dg
 import pytest
 
 from ml.registry.deployment import Deployment
-from orchestration.defs.pipeline.schedules import daily_monitor, daily_refresh, monthly_drift_report, monthly_retrain
+from orchestration.defs.pipeline.schedules import (
+    daily_monitor,
+    daily_refresh,
+    monthly_drift_report,
+    monthly_retrain,
+    nightly_backup,
+)
 from tests.lender_jobs import lender_jobs
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
@@ -88,6 +94,7 @@ def test_a_first_model_is_trained_by_schedule_only_of_the_lender_that_is_set(
         (daily_monitor, "no model in service"),
         (monthly_drift_report, "no model in service"),
         (monthly_retrain, "no lender was trained before"),
+        (nightly_backup, "LOANLAKE_BACKUP_TARGET names no place for backups"),
     ],
     ids=lambda found: getattr(found, "name", ""),
 )
@@ -95,6 +102,12 @@ def test_a_home_without_data_has_no_run_and_no_failure(
     schedule: dg.ScheduleDefinition, why: str, home: Settings
 ) -> None:
     assert tick(schedule) == ([], why)
+
+
+def test_a_home_with_a_target_is_backed_up(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOANLAKE_BACKUP_TARGET", "/mnt/backups")
+
+    assert len(tick(nightly_backup)[0]) == 1
 
 
 def test_a_lender_whose_run_cannot_be_asked_for_stops_no_other(home: Settings, in_service: Serve) -> None:

@@ -20,6 +20,7 @@ from orchestration.running.summary import summary_text
 from orchestration.services.status import status_text
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.second_version import challenge_with_second
+from warehouse.backup.records import LastBackup, record_backup
 from warehouse.batches import BatchRequest, BatchStates
 from warehouse.lake.connection import writer
 from warehouse.settings import REPOSITORY, Settings
@@ -39,6 +40,7 @@ def test_an_empty_home_says_how_to_start(home: Settings) -> None:
         "predictions  no lake yet: start with `loanlake run`",
         "alerts       no lake yet: start with `loanlake run`",
         "runs         none",
+        "backup       none: `loanlake backup TARGET` makes one",
     ]
 
 
@@ -234,6 +236,17 @@ def test_a_bundle_that_was_changed_is_not_said_to_be_served_as_any_other(home: S
 
     assert "an API that starts now does not take version 1: " in text
     assert "policy.json was changed after the bundle was written" in text
+
+
+def test_a_backup_is_named_with_its_age_and_an_old_one_is_said_to_be_so(home: Settings) -> None:
+    now = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    began = now - timedelta(hours=27)
+    record_backup(home, LastBackup("20260301T090000-000Z", "/mnt/backups", began, began, n_bytes=1))
+
+    text = status_text(home, now=now)
+
+    assert "20260301T090000-000Z in /mnt/backups, 1 d ago: older than 26 h, back up again" in text
+    assert "older than" not in status_text(home, now=now - timedelta(hours=1, minutes=1))
 
 
 def test_the_command_prints_it(home: Settings) -> None:

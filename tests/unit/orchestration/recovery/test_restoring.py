@@ -1,0 +1,67 @@
+"""A restored home can be used, and holds nobody who was erased after its backup."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orchestration.people.erasure import erase_person
+from orchestration.recovery.restoring import erase_again, restore
+from orchestration.recovery.verifying import home_at
+from tests.backed_up_home import fill, log_decision, rows
+from tests.bytes_of_home import files_that_name
+from warehouse import decision_log
+from warehouse.backup.creating import create_backup
+from warehouse.backup.erased import erased_persons
+from warehouse.backup.restoring import unfinished_restore
+from warehouse.backup.store import open_store
+from warehouse.decision_log.second_copy import SecondCopy
+from warehouse.lake.connection import writer
+from warehouse.settings import Settings
+
+#: No lender: erasing reads no dbt manifest.
+NOWHERE = {"source": ""}
+
+
+def test_who_was_erased_after_the_backup_is_erased_again(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two persons in lake and log; the home gets a new place."""
+    fill(home)
+    monkeypatch.setenv("LOANLAKE_BACKUP_TARGET", str(tmp_path / "backups"))
+    with writer("test", home) as con:
+        con.execute("create table raw.people as from (values ('ann'), ('ben')) as people(borrower_id)")
+    for name in ("ann", "ben"):
+        log_decision(home, f"d-{name}", application_id=f"app-{name}", borrower_id=name, **NOWHERE)
+    store = open_store(str(tmp_path / "backups"), None, create=True)
+    create_backup(home, store)
+    erase_person(home, "ann", reason="asked", by="tests")
+    own = home_at(home, tmp_path / "elsewhere")
+
+    done = restore(own, store, store.manifest(), by="tests", say=lambda _: None)
+
+    assert (done.n_erased, unfinished_restore(own)) == (1, False)
+    assert rows(own, "from raw.people") == [("ben",)]
+    with closing(decision_log.create(own)) as log:
+        assert log.execute("select id from decisions").fetchall() == [("d-ben",)]
+    assert files_that_name(own, ["ann", "app-ann"]) == []
+    assert len(erased_persons(store.target)) == 1
+    assert erase_again(own, store, by="tests") == 0
+
+
+def test_decisions_after_the_backup_come_from_the_second_copy(home: Settings, tmp_path: Path) -> None:
+    fill(home)
+    store = open_store(str(tmp_path / "backups"), None, create=True)
+    log_decision(home, "d-1")
+    create_backup(home, store)
+    log_decision(home, "d-2")
+    with closing(decision_log.create(home)) as log:
+        later = decision_log.find_in_outbox(log, "d-2")
+    SecondCopy(tmp_path / "copy").append([(None, later)])
+    own = home_at(home, tmp_path / "elsewhere", decision_copy=tmp_path / "copy")
+
+    done = restore(own, store, store.manifest(), by="tests", say=lambda _: None)
+
+    assert done.n_copied == 1
+    with closing(decision_log.create(own)) as log:
+        assert log.execute("select id from decisions order by id").fetchall() == [("d-1",), ("d-2",)]

@@ -1,0 +1,76 @@
+"""What was answered is in the second copy; a restore adds it to the log once, and nobody who was erased."""
+
+import os
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.unit.warehouse.decision_log.test_outbox import AN_OUTCOME, decision
+from warehouse import decision_log
+from warehouse.decision_log.second_copy import SecondCopy, prune_copies, read_copies, restore_copies
+from warehouse.errors import OutboxError
+from warehouse.settings import Settings
+
+
+def nobody(_borrower_id: str, _moment: float) -> bool:
+    return False
+
+
+def logged(home: Settings) -> list[str]:
+    with closing(decision_log.create(home)) as log:
+        return [each for (each,) in log.execute("select id from decisions order by id").fetchall()]
+
+
+def test_a_restore_adds_only_what_the_log_lacks(home: Settings, tmp_path: Path) -> None:
+    copy = SecondCopy(tmp_path / "copy")
+    copy.append([(None, decision(1)), ("key-2", decision(2)), (None, AN_OUTCOME)])
+    with closing(decision_log.create(home)) as log:
+        decision_log.append(log, [decision(1)])
+
+    assert restore_copies(home, tmp_path / "copy", is_erased=nobody) == 2
+    assert restore_copies(home, tmp_path / "copy", is_erased=nobody) == 0
+
+    assert logged(home) == ["d-1", "d-2"]
+    with closing(decision_log.create(home)) as log:
+        found = decision_log.find_by_key(log, "key-2")
+    assert found == decision(2)
+
+
+def test_an_unfinished_end_is_left_out_and_damage_is_named(tmp_path: Path) -> None:
+    copy = SecondCopy(tmp_path)
+    copy.append([(None, decision(1))])
+    copy.append([(None, decision(2))])
+    (path,) = tmp_path.glob("*.log")
+    whole = path.read_bytes()
+
+    path.write_bytes(whole[:-1])
+    assert [each.entry.decision_id for each in read_copies(tmp_path)] == ["d-1"]
+    path.write_bytes(whole[:40] + b"\0" + whole[41:])
+    with pytest.raises(OutboxError, match="damaged at byte 0"):
+        list(read_copies(tmp_path))
+
+
+def test_who_was_erased_after_an_entry_does_not_come_back(home: Settings, tmp_path: Path) -> None:
+    erased = msgspec.structs.replace(decision(1), borrower_id="b")
+    copy = SecondCopy(tmp_path)
+    copy.append([(None, erased), (None, AN_OUTCOME)])
+
+    n_new = restore_copies(home, tmp_path, is_erased=lambda borrower_id, _: borrower_id == "b")
+
+    assert (n_new, logged(home)) == (0, [])
+
+
+def test_files_that_a_backup_holds_are_deleted(tmp_path: Path) -> None:
+    """Not one that a process may still write to, though the backup is newer."""
+    for name, age in (("old", 3 * 3600), ("young", 3600)):
+        path = tmp_path / f"decisions-{name}.log"
+        path.write_bytes(b"")
+        os.utime(path, (datetime.now().timestamp() - age,) * 2)
+
+    assert prune_copies(tmp_path, backed_up_at=datetime.now(UTC) - timedelta(hours=4)) == 0
+    assert prune_copies(tmp_path, backed_up_at=datetime.now(UTC)) == 1
+
+    assert [path.name for path in tmp_path.glob("*.log")] == ["decisions-young.log"]

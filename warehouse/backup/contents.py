@@ -1,0 +1,80 @@
+"""What of a home is backed up, and how each file is read.
+
+SQLite files are copied by SQLite, everything else as bytes. A process that closes a SQLite file which it opened in
+another way drops SQLite's locks on it, so they are recognised by their names alone.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from warehouse.settings import Settings
+
+DATABASES = {".sqlite", ".db"}
+_JOURNALS = ("-wal", "-shm", "-journal")
+
+
+def left_out(settings: Settings) -> dict[Path, str]:
+    """Places that are not backed up → why."""
+    return {
+        settings.lake_catalog.parent: "the catalog and its data files are copied by name",
+        settings.online_store: "rebuilt from the lake by a restore",
+        settings.home / "dev": "analysts' lakes: `dbt build` rebuilds them",
+        settings.home / "locks": "locks of running processes",
+        settings.backup_records: "the record of the newest backup, and drafts",
+        settings.doors: "sign-in sessions: people sign in again",
+        settings.call_counts: "counts of the current minute",
+        settings.counters: "counters of running API workers",
+        settings.logs: "output of processes that no longer run",
+        settings.sql_history: "what somebody typed",
+    }
+
+
+def databases(settings: Settings) -> list[Path]:
+    """The SQLite files of a home but the catalog, the decision log first.
+
+    The log must be older than the catalog: entries that it says are in the lake are then in the copied lake too.
+    """
+    found = [path for path in _files(settings) if path.suffix in DATABASES]
+    return sorted(found, key=lambda path: (path != settings.outbox, path))
+
+
+def other_files(settings: Settings) -> Iterator[Path]:
+    """The files of a home that are not databases, without drafts and journals."""
+    for path in _files(settings):
+        is_journal = path.name.endswith(_JOURNALS) and path.with_name(path.name.rpartition("-")[0]).suffix in DATABASES
+        if path.suffix not in DATABASES and not is_journal and not _is_draft(path):
+            yield path
+
+
+def watched(settings: Settings) -> tuple[tuple[str, int, int], ...]:
+    """What must not change during a backup: which models are served and registered, and erasures.
+
+    Both change several places that are copied one after the other.
+    """
+    found = []
+    for folder in (settings.deployments, settings.erasures):
+        for path in sorted(folder.rglob("*")):
+            if path != settings.figures and not _is_draft(path) and path.is_file():
+                status = path.stat()
+                found.append((str(path), status.st_ino, status.st_mtime_ns))
+    return tuple(found)
+
+
+def _files(settings: Settings) -> Iterator[Path]:
+    excluded = left_out(settings).keys()
+    waiting = [settings.home]
+    while waiting:
+        for path in sorted(waiting.pop().iterdir()):
+            if path in excluded or path.is_symlink():
+                continue
+            if path.is_dir():
+                if not _is_draft(path):
+                    waiting.append(path)
+            elif path.is_file():
+                yield path
+
+
+def _is_draft(path: Path) -> bool:
+    # as `warehouse.files.drafts` names them: .name.<process>-<anything>
+    process = path.name.rpartition(".")[2].partition("-")[0]
+    return path.name.startswith(".") and "-" in path.name.rpartition(".")[2] and process.isdecimal()

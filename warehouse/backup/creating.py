@@ -1,0 +1,206 @@
+"""Make a backup of a home while everything runs: no reader, writer or caller of the API waits for it.
+
+The order gives consistency. First the decision log, so that what it calls ingested is in the lake copied after it; then
+the catalog; then files, which are only added while a deployment does not change; at last the data files that the copied
+catalog names. If a deployment changed or a person was erased meanwhile, or a data file is gone, it starts over: the
+parts copied by then are not copied again.
+"""
+
+import platform
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from warehouse.backup.contents import databases, other_files, watched
+from warehouse.backup.erased import note_erasures
+from warehouse.backup.manifest import FORMAT, Manifest, StoredFile
+from warehouse.backup.records import LastBackup, record_backup
+from warehouse.backup.restoring import unfinished_restore
+from warehouse.backup.store import Store
+from warehouse.backup.target import backup_turn
+from warehouse.decision_log.entries import KINDS
+from warehouse.decision_log.second_copy import prune_copies
+from warehouse.errors import BackupError, NotFoundError, SettingError
+from warehouse.files.drafts import draft_directory
+from warehouse.files.sqlite_copy import copy_sqlite
+from warehouse.lake.catalog_copy import CopiedCatalog, copy_catalog, read_copy
+from warehouse.people.pseudonyms import pseudonyms
+from warehouse.settings import Settings
+
+_MOST_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Created:
+    """A complete backup; ``n_bytes_written``: what the target did not have. ``pruned``: ids of deleted backups."""
+
+    manifest: Manifest
+    n_bytes_written: int
+    n_tries: int
+    seconds: float
+    pruned: tuple[str, ...] = ()
+
+
+class _ChangedError(Exception):
+    """Something changed that must not change during a backup."""
+
+
+def create_backup(settings: Settings, store: Store, *, keep: int | None = None) -> Created:
+    """Back up the home; ``keep``: how many backups stay, the newest ones.
+
+    Raises BackupError while another backup runs, if the home changes all the time, or if the target cannot be written.
+    """
+    if settings.catalog is not None or settings.lake_data != settings.default_lake_data:
+        raise SettingError(
+            "a backup reaches a lake that is in the home: found LOANLAKE_CATALOG or LOANLAKE_LAKE_DATA; for a team's "
+            "servers see docs/recovery.md"
+        )
+    if unfinished_restore(settings):
+        raise BackupError(f"a restore into {settings.home} was interrupted: repeat `loanlake restore` first")
+    if not settings.home.exists():
+        raise BackupError(f"there is no home at {settings.home} to back up: check LOANLAKE_HOME")
+    started = time.monotonic()
+    # before the first backup: without its key, no list of erased persons can be applied to this backup
+    pseudonyms(settings)
+    with backup_turn(settings.home / "locks", store.target):
+        n_before = store.n_bytes_written
+        known = _stamps(store)
+        manifest, n_tries = _first_unchanged(settings, store, known)
+        note_erasures(settings, store.target)
+        store.put_manifest(manifest)
+        last = LastBackup(
+            manifest.backup_id, str(store.target), manifest.started_at, manifest.finished_at, manifest.n_bytes
+        )
+        record_backup(settings, last)
+        if settings.decision_copy is not None:
+            prune_copies(settings.decision_copy, backed_up_at=manifest.started_at)
+        pruned = store.prune(keep=keep)[0] if keep is not None else []
+    return Created(manifest, store.n_bytes_written - n_before, n_tries, time.monotonic() - started, tuple(pruned))
+
+
+def _first_unchanged(settings: Settings, store: Store, known: dict[str, StoredFile]) -> tuple[Manifest, int]:
+    why = None
+    for n_tries in range(1, _MOST_TRIES + 1):
+        try:
+            return _one_state(settings, store, known), n_tries
+        except _ChangedError as changed:
+            why = changed
+    raise BackupError(f"the home changed during each of {_MOST_TRIES} tries ({why}): back up again later")
+
+
+def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile]) -> Manifest:
+    """Raises _ChangedError."""
+    started_at = datetime.now(UTC)
+    before = watched(settings)
+    files: list[StoredFile] = []
+    with draft_directory(settings.backup_records / "copies") as drafts:
+        copy = drafts / "copy"
+        n_decisions = 0
+        for path in databases(settings):
+            try:
+                copy_sqlite(path, copy)
+            except sqlite3.DatabaseError as error:
+                if not path.exists():
+                    continue  # Dagster deletes a run's file with the run
+                raise BackupError(f"{path} cannot be backed up: {error}") from error
+            if path == settings.outbox:
+                n_decisions = _n_entries(copy)
+            files.append(_keep_copy(settings, store, path, copy))
+        catalog = None
+        if settings.lake_catalog.exists():
+            copy_catalog(settings, copy)
+            catalog = read_copy(copy)
+            files.append(_keep_copy(settings, store, settings.lake_catalog, copy))
+    files += [kept for path in other_files(settings) if (kept := _keep_file(settings, store, path, known)) is not None]
+    files += _data_files(settings, store, catalog, known)
+    if watched(settings) != before:
+        raise _ChangedError("a deployment changed, or a person was erased")
+    return Manifest(
+        format=FORMAT,
+        backup_id=f"{started_at:%Y%m%dT%H%M%S}-{started_at.microsecond // 1000:03}Z",
+        home=str(settings.home),
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        versions=_versions(),
+        lake_snapshot=None if catalog is None else catalog.snapshot,
+        tables={} if catalog is None else catalog.rows,
+        n_decisions=n_decisions,
+        files=tuple(sorted(files, key=lambda file: file.path)),
+    )
+
+
+def _data_files(
+    settings: Settings, store: Store, catalog: CopiedCatalog | None, known: dict[str, StoredFile]
+) -> list[StoredFile]:
+    """A file of the backup before is taken from there: DuckLake never changes one, so a difference is damage."""
+    found = []
+    for name in catalog.files if catalog is not None else ():
+        path = Path(settings.lake_data) / name
+        before = known.get(str(path.relative_to(settings.home)))
+        if before is not None and store.has_parts(before.parts):
+            found.append(before)
+            continue
+        kept = _keep_file(settings, store, path, known)
+        if kept is None:
+            raise _ChangedError(f"maintenance deleted {name}, or it is lost: `loanlake status` says which")
+        found.append(kept)
+    return found
+
+
+def _keep_file(settings: Settings, store: Store, path: Path, known: dict[str, StoredFile]) -> StoredFile | None:
+    """None if the file is gone."""
+    name = str(path.relative_to(settings.home))
+    try:
+        status = path.stat()
+        # the time of a change (ctime) cannot be set back, unlike that of modification
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        before = known.get(name)
+        if before is not None and before.stamp == stamp and store.has_parts(before.parts):
+            return before
+        with path.open("rb") as file:
+            parts = store.keep_stream(file)
+            n_bytes = file.tell()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BackupError(f"{path} cannot be backed up: {error}") from error
+    # read while it grew: not to be taken for the same next time
+    return StoredFile(name, n_bytes, status.st_mtime_ns, parts, stamp if n_bytes == status.st_size else None)
+
+
+def _keep_copy(settings: Settings, store: Store, path: Path, copy: Path) -> StoredFile:
+    with copy.open("rb") as file:
+        parts = store.keep_stream(file)
+        n_bytes = file.tell()
+    copy.unlink()
+    return StoredFile(str(path.relative_to(settings.home)), n_bytes, time.time_ns(), parts)
+
+
+def _n_entries(outbox: Path) -> int:
+    with closing(sqlite3.connect(outbox)) as connection:
+        tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+        counts = [
+            connection.execute(f"select count(*) from {kind.table}").fetchone()[0]
+            for kind in KINDS
+            if kind.table in tables
+        ]
+    return int(sum(counts))
+
+
+def _stamps(store: Store) -> dict[str, StoredFile]:
+    """The files of the target's newest backup; of a damaged one none, so that every file is read again."""
+    try:
+        return {file.path: file for file in store.manifest().files}
+    except (NotFoundError, BackupError):
+        return {}
+
+
+def _versions() -> dict[str, str]:
+    packages = {
+        name: version(name) for name in ("loanlake", "duckdb", "duckdb-extension-ducklake", "mlflow", "dagster")
+    }
+    return {**packages, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}

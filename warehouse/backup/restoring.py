@@ -1,0 +1,119 @@
+"""Restore a backup into an empty home, at the same place or another.
+
+A mark in the home says that a restore has begun: until it is complete, only a restore may use the home, and the same
+command can be repeated.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from warehouse.backup.manifest import Manifest, StoredFile
+from warehouse.backup.records import Restored, record_restore
+from warehouse.backup.store import Store
+from warehouse.errors import BackupError
+from warehouse.files.replacing import replace_file
+from warehouse.settings import Settings
+
+#: Columns of MLflow's store that hold places below its artifact root, as file: URLs or paths.
+_PLACES = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "model_versions": ("source", "storage_location"),
+    "logged_models": ("artifact_location",),
+}
+
+
+def restore_files(
+    settings: Settings, store: Store, manifest: Manifest, *, link: bool = False, wanted: Callable[[str], bool] = bool
+) -> None:
+    """Write the files of a backup into the home, and adapt the places that MLflow remembers.
+
+    ``link``: data files of the lake become links into a folder of backups, which is enough to read them. ``wanted``:
+    says of a path whether it is restored. Raises BackupError if the home is in use, or a part is missing or damaged.
+    Call :func:`complete` when nothing more is to be done.
+    """
+    require_empty(settings)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(_mark(settings), manifest.backup_id, mode=0o600)
+    data = str(Path(settings.default_lake_data).relative_to(settings.home))
+    for file in manifest.files:
+        if not wanted(file.path):
+            continue
+        place = _place(settings, file)
+        original = store.plain_path(file.parts[0]) if link and len(file.parts) == 1 else None
+        if original is not None and file.path.startswith(data):
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.unlink(missing_ok=True)
+            place.symlink_to(original)
+        else:
+            write_file(store, file, place)
+    if settings.mlflow_database.exists() and Path(manifest.home) != settings.home:
+        _adapt_mlflow(settings.mlflow_database, Path(manifest.home), settings.home)
+
+
+def require_empty(settings: Settings) -> None:
+    """Raises BackupError if something other than an unfinished restore is in the home."""
+    found = sorted(path.name for path in settings.home.iterdir()) if settings.home.exists() else []
+    if not found or _mark(settings).exists():
+        return
+    raise BackupError(
+        f"a backup is restored into an empty home, and {settings.home} has {', '.join(found[:3])}"
+        f"{', …' if len(found) > 3 else ''}: nothing was changed. Set LOANLAKE_HOME to a new folder, or move this away"
+    )
+
+
+def complete(settings: Settings, store: Store, manifest: Manifest) -> None:
+    """The home may be used: remove the mark, and record where it came from."""
+    record_restore(settings, Restored(manifest.backup_id, str(store.target), manifest.started_at, datetime.now(UTC)))
+    _mark(settings).unlink()
+
+
+def unfinished_restore(settings: Settings) -> bool:
+    """Whether a restore into this home has begun and not ended."""
+    return _mark(settings).exists()
+
+
+def _mark(settings: Settings) -> Path:
+    return settings.backup_records / "restoring"
+
+
+def _place(settings: Settings, file: StoredFile) -> Path:
+    place = settings.home / file.path
+    # a manifest that somebody changed must not write elsewhere
+    if not Path(os.path.normpath(place)).is_relative_to(settings.home):
+        raise BackupError(f"the backup names the file {file.path!r}, which is not below a home: it is damaged")
+    return place
+
+
+def write_file(store: Store, file: StoredFile, place: Path) -> None:
+    """Write a file of a backup; it replaces another only when it is whole."""
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = place.with_name(f".{place.name}.{os.getpid()}-0")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy:
+            for part in file.parts:
+                copy.write(store.read_part(part))
+            n_bytes = copy.tell()
+        if n_bytes != file.n_bytes:
+            raise BackupError(f"{file.path} must have {file.n_bytes:,} bytes: its parts have {n_bytes:,}")
+        os.utime(draft, ns=(file.modified_ns, file.modified_ns))
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _adapt_mlflow(database: Path, before: Path, now: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+        for table in sorted(tables & _PLACES.keys()):
+            present = {row[1] for row in connection.execute(f"pragma table_info({table})")}
+            for column in sorted(present & set(_PLACES[table])):
+                for old, new in ((before.as_uri(), now.as_uri()), (str(before), str(now))):
+                    connection.execute(
+                        f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?",
+                        (f"{new}/", len(old) + 2, len(old) + 1, f"{old}/"),
+                    )

@@ -1,0 +1,191 @@
+"""The backups of a target: parts by content, manifests by id, in plain or encrypted.
+
+::
+
+    TARGET/backup.json          format, and how it is encrypted
+    TARGET/parts/ab/ab12…       pieces of files, each of at most 8 MiB
+    TARGET/backups/ID           the manifest of a complete backup
+    TARGET/erasures/MARK        an erased person, as a keyed hash (warehouse.backup.erased)
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from warehouse.backup.manifest import FORMAT, Manifest
+from warehouse.backup.sealing import Encrypted, Plain, Seal, is_equal
+from warehouse.backup.target import Folder, Target, open_target
+from warehouse.errors import BackupError, NotFoundError
+
+#: Pieces of fixed size: of a SQLite file that grows at its end, earlier pieces stay the same.
+PART_BYTES = 8 * 2**20
+_HEAD = "backup.json"
+_BACKUPS = "backups"
+_PARTS = "parts"
+#: An erasure may be listed before the first backup.
+ERASURES = "erasures"
+
+
+class _Head(msgspec.Struct, frozen=True):
+    format: int
+    salt: str | None = None
+    check: str | None = None
+
+
+@dataclass
+class Store:
+    """An opened target; ``n_bytes_written`` and ``n_parts_written`` count what was copied."""
+
+    target: Target
+    seal: Seal
+    n_bytes_written: int = 0
+    n_parts_written: int = 0
+    _present: set[str] | None = field(default=None, repr=False)
+
+    def keep_part(self, content: bytes) -> str:
+        """Keep bytes unless the target has them; returns their SHA-256."""
+        digest = hashlib.sha256(content).digest()
+        name = self._part(digest.hex())
+        if not self._is_present(name):
+            kept = self.seal.close(name, content)
+            self.target.write(name, kept)
+            self._names.add(name)
+            self.n_parts_written += 1
+            self.n_bytes_written += len(kept)
+        return digest.hex()
+
+    def keep_stream(self, stream: BinaryIO) -> tuple[str, ...]:
+        """Keep the rest of a stream; returns its parts."""
+        parts = []
+        while content := stream.read(PART_BYTES):
+            parts.append(self.keep_part(content))
+        return tuple(parts)
+
+    def has_parts(self, parts: tuple[str, ...]) -> bool:
+        """Whether the target has all of them."""
+        return all(self._is_present(self._part(part)) for part in parts)
+
+    def read_part(self, digest: str) -> bytes:
+        """The bytes of a part; raises BackupError if they are missing or changed."""
+        name = self._part(digest)
+        content = self.seal.open(name, self.target.read(name))
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise BackupError(f"{name} in {self.target} is damaged: its checksum differs from its name")
+        return content
+
+    def plain_path(self, digest: str) -> Path | None:
+        """The file that holds a part as it is, if there is one."""
+        if isinstance(self.target, Folder) and isinstance(self.seal, Plain):
+            return self.target.root / self._part(digest)
+        return None
+
+    def put_manifest(self, manifest: Manifest) -> None:
+        """Complete a backup: its parts are durable before its manifest appears."""
+        self.target.flush()
+        name = f"{_BACKUPS}/{manifest.backup_id}"
+        self.target.write(name, self.seal.close(name, msgspec.json.encode(manifest)))
+        self.target.flush()
+
+    def backup_ids(self) -> list[str]:
+        """The complete backups, oldest first."""
+        return [name.rpartition("/")[2] for name in self.target.names(_BACKUPS)]
+
+    def manifest(self, backup_id: str | None = None) -> Manifest:
+        """A backup's manifest, by default the newest's; raises NotFoundError, or BackupError if it is damaged."""
+        known = self.backup_ids()
+        if backup_id is None and known:
+            backup_id = known[-1]
+        if backup_id is None or backup_id not in known:
+            there = f"there are {', '.join(known)}" if known else "there is none"
+            raise NotFoundError(f"no complete backup {backup_id or ''} in {self.target}: {there}".replace("  ", " "))
+        name = f"{_BACKUPS}/{backup_id}"
+        try:
+            found = msgspec.json.decode(self.seal.open(name, self.target.read(name)), type=Manifest)
+        except msgspec.DecodeError as error:
+            raise BackupError(f"{name} in {self.target} is damaged: {error}; restore another backup") from error
+        if found.format != FORMAT:
+            raise BackupError(f"{name} has the format {found.format}; this version of Loanlake reads {FORMAT}")
+        return found
+
+    def prune(self, *, keep: int) -> tuple[list[str], int]:
+        """Delete all but the newest backups, and parts that none needs; returns deleted ids, and number of parts.
+
+        Also deletes what interrupted backups left. The caller holds the target's turn.
+        """
+        known = self.backup_ids()
+        old, kept = known[:-keep], known[-keep:]
+        # before anything is deleted: a manifest that cannot be read protects its parts
+        needed = {self._part(part) for each in kept for file in self.manifest(each).files for part in file.parts}
+        for backup_id in old:
+            self.target.delete(f"{_BACKUPS}/{backup_id}")
+        unneeded = [name for name in self.target.names(_PARTS) if name not in needed]
+        for name in unneeded:
+            self.target.delete(name)
+        self._present = None
+        return old, len(unneeded)
+
+    def _part(self, digest: str) -> str:
+        name = self.seal.name_of(bytes.fromhex(digest))
+        return f"{_PARTS}/{name[:2]}/{name}"
+
+    def _is_present(self, name: str) -> bool:
+        return name in self._names
+
+    @property
+    def _names(self) -> set[str]:
+        """The names of all parts, listed once: an object store answers a question for each in 20 ms."""
+        if self._present is None:
+            self._present = set(self.target.names(_PARTS))
+        return self._present
+
+
+def open_store(place: str, key: str | None, *, create: bool = False) -> Store:
+    """The backups at ``place``; ``create``: begins a new target there.
+
+    Raises BackupError if there are none, if they are encrypted and the key is missing or wrong, or the other way.
+    """
+    target = open_target(place)
+    if target.size(_HEAD) is None:
+        if not create:
+            raise NotFoundError(f"there is no backup in {target}: name the place that `loanlake backup` wrote to")
+        _begin(target, key)
+    head = msgspec.json.decode(target.read(_HEAD), type=_Head)
+    if head.format != FORMAT:
+        raise BackupError(f"{target} has backups of format {head.format}; this version of Loanlake reads {FORMAT}")
+    return Store(target, _seal(target, head, key))
+
+
+def _begin(target: Target, key: str | None) -> None:
+    if any(not name.startswith((f"{ERASURES}/", ".")) for name in target.names("")):
+        raise BackupError(f"{target} has files that are not backups: name an empty folder or prefix")
+    head = _Head(FORMAT)
+    if key is not None:
+        salt = secrets.token_bytes(16)
+        head = _Head(FORMAT, salt.hex(), Encrypted(key, salt).check)
+    target.write(_HEAD, msgspec.json.encode(head))
+
+
+def _seal(target: Target, head: _Head, key: str | None) -> Seal:
+    if head.salt is None or head.check is None:
+        if key is not None:
+            raise BackupError(
+                f"the backups in {target} are not encrypted, and LOANLAKE_BACKUP_KEY is set: name an empty target for "
+                "encrypted ones, or unset the key"
+            )
+        return Plain()
+    if key is None:
+        raise BackupError(f"the backups in {target} are encrypted: set LOANLAKE_BACKUP_KEY to their key")
+    found = Encrypted(key, bytes.fromhex(head.salt))
+    if not is_equal(found.check, head.check):
+        raise BackupError(f"LOANLAKE_BACKUP_KEY is not the key of the backups in {target}")
+    return found
+
+
+def all_parts(manifest: Manifest) -> Iterator[str]:
+    """Each part of a backup once, in the order of its files."""
+    yield from dict.fromkeys(part for file in manifest.files for part in file.parts)

@@ -1,0 +1,89 @@
+"""Copy an embedded catalog while others read and write, in a separate process, and read what a copy names.
+
+In a separate process for the reason that :mod:`warehouse.lake.catalog_pages` gives: one copy of SQLite touches the
+catalog in a process. SQLite's online backup reads one state of a WAL database; writers and readers do not wait for it.
+"""
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.errors import LakeError
+from warehouse.files.sqlite_copy import copy_sqlite
+from warehouse.settings import REPOSITORY, Settings
+
+#: Of all snapshots that the catalog keeps; a renamed table keeps its files' folder.
+_FILES = """
+    with tables as (
+        select distinct tables.table_id, schemas.path as schema_path, schemas.path_is_relative as schema_is_relative,
+            tables.path as table_path, tables.path_is_relative as table_is_relative
+        from ducklake_table as tables
+        join ducklake_schema as schemas using (schema_id)
+    )
+    select schema_path, schema_is_relative, table_path, table_is_relative, files.path, files.path_is_relative
+    from (
+        select table_id, path, path_is_relative from ducklake_data_file
+        union
+        select table_id, path, path_is_relative from ducklake_delete_file
+    ) as files
+    join tables using (table_id)
+"""
+_ROWS = """
+    select schemas.schema_name || '.' || tables.table_name,
+        coalesce((
+            select sum(record_count) from ducklake_data_file as files
+            where files.table_id = tables.table_id and files.end_snapshot is null
+        ), 0) - coalesce((
+            select sum(deletes.delete_count) from ducklake_delete_file as deletes
+            join ducklake_data_file as files using (data_file_id)
+            where deletes.table_id = tables.table_id and deletes.end_snapshot is null and files.end_snapshot is null
+        ), 0)
+    from ducklake_table as tables
+    join ducklake_schema as schemas on schemas.schema_id = tables.schema_id and schemas.end_snapshot is null
+    where tables.end_snapshot is null
+    order by 1
+"""
+
+
+@dataclass(frozen=True)
+class CopiedCatalog:
+    """What a copy names. ``files``: of all its snapshots, relative to the lake's data; ``rows``: by table, newest."""
+
+    snapshot: int
+    files: tuple[str, ...]
+    rows: dict[str, int]
+
+
+def copy_catalog(settings: Settings, to: Path) -> None:
+    """Copy this home's embedded catalog to a new file; raises LakeError if it cannot be read or is damaged."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "warehouse.lake.catalog_copy", str(settings.lake_catalog), str(to)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LakeError(
+            f"the catalog {settings.lake_catalog} cannot be copied: {done.stderr.strip()[-500:] or 'killed'}"
+        )
+
+
+def read_copy(path: Path) -> CopiedCatalog:
+    """What the copy of a catalog names; raises LakeError if its files are not all below the lake's data."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as catalog:
+        ((snapshot,),) = catalog.execute("select max(snapshot_id) from ducklake_snapshot").fetchall()
+        rows = {name: int(n_rows) for name, n_rows in catalog.execute(_ROWS).fetchall()}
+        found = set()
+        for *parts, name, is_relative in catalog.execute(_FILES).fetchall():
+            if not (is_relative and parts[1] and parts[3]):
+                raise LakeError(f"the data file {name} is not below the lake's data, so a backup does not reach it")
+            found.add(f"{parts[0]}{parts[2]}{name}")
+    return CopiedCatalog(int(snapshot), tuple(sorted(found)), rows)
+
+
+if __name__ == "__main__":
+    copy_sqlite(Path(sys.argv[1]), Path(sys.argv[2]))
