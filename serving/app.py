@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     options = options or ServingOptions.from_environment()
     services = build_services(settings, options)
     counts = open_counts(settings)
-    ring = KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds)
+    ring = KeyRing(KeyStore.of(settings), poll_seconds=options.poll_seconds)
     authentication = Authentication(ring, _token_verifier(options))
     guards = Guards(
         authentication,

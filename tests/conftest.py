@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests import team_servers
 from warehouse.settings import REPOSITORY, Settings
 
 # for what modules read while they are imported, the parsed dbt project and Dagster's months: never the developer's own
@@ -52,6 +53,14 @@ def redis_home(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sett
     yield settings
     client.delete(*(f"{settings.redis_prefix}:{name}" for name in ("records", "borrowers", "cohorts", "turn")))
     client.close()
+
+
+@pytest.fixture
+def team(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A home whose catalog, and all that machines share, is a database of its own, dropped afterwards."""
+    with team_servers.database() as catalog:
+        monkeypatch.setenv("LOANLAKE_CATALOG", f"postgres:{catalog}")
+        yield Settings.from_environment()
 
 
 @pytest.fixture(scope="session")

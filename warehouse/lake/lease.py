@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from warehouse.errors import LakeBusyError, LakeError
 from warehouse.files.turns import try_lock, unlock
 from warehouse.settings import Settings
+from warehouse.team.server import KEEPALIVE
 
 if TYPE_CHECKING:
     import psycopg
@@ -54,6 +55,7 @@ def _advisory_lease(purpose: str, connection_string: str, lock: int, seconds: fl
     except psycopg.OperationalError as error:
         raise LakeError(f"the lake's catalog, a PostgreSQL database, cannot be reached: {error}") from None
     with connection:
+        connection.execute(KEEPALIVE)
         _take_turn(lambda: _advisory_locked(connection, lock), lambda: _advisory_holder(connection, lock), seconds)
         yield  # closing the connection frees the lock
 
