@@ -17,9 +17,10 @@ from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
 from serving.http.wire import Readiness, ReadinessWord
 from serving.scoring.outbox import Outbox
+from serving.team import TeamLink
 from serving.telemetry.workers import live_workers, process_metrics
 from warehouse.batches import BatchStates
-from warehouse.errors import OnlineStoreUnavailable
+from warehouse.errors import OnlineStoreUnavailable, TeamError
 from warehouse.online_store import OnlineStore
 from warehouse.settings import Settings
 
@@ -35,12 +36,14 @@ class Observation:
         store: OnlineStore,
         outbox: Outbox,
         readiness: ReadinessCheck,
+        team: TeamLink,
     ):
         self._settings = settings
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._readiness = readiness
+        self._team = team
         self._measured = MeasuredFigures(settings)
 
     async def told(self) -> list[Metric]:
@@ -53,6 +56,7 @@ class Observation:
             *self._backlog(),
             *self._batches(),
             *await self._store_age(),
+            *self._team.collect(),
             *process_metrics(live_workers()),
         ]
 
@@ -87,6 +91,8 @@ class Observation:
             found = self._outbox.backlog()
         except (sqlite3.Error, OSError):
             return
+        if self._team.handed_over is not None:
+            found = {**found, "handed_over": self._team.handed_over}
         for entries, backlog in found.items():
             rows.add_metric([entries], backlog.n_rows)
             # another process's clock may be ahead
@@ -100,7 +106,7 @@ class Observation:
         lag = GaugeMetricFamily("loanlake_batches_lag_seconds", "Time since the first was sent; 0 if none waits")
         try:
             queued = BatchStates(self._settings).queued()
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, OSError, TeamError):
             return
         n_postponed = sum(batch.n_postponed > 0 for batch in queued)
         waiting.add_metric(["new"], len(queued) - n_postponed)

@@ -18,13 +18,13 @@ from warehouse.decision_log.entries import (
     StatusWord,
 )
 from warehouse.decision_log.erasing import erase_entries
+from warehouse.decision_log.handover import count_pending
 from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
 from warehouse.decision_log.outbox import (
     Backlog,
     append,
     backlog,
     connect,
-    count_pending,
     create,
     find_by_key,
     find_in_outbox,
@@ -62,6 +62,7 @@ __all__ = [
     "find_decision",
     "find_in_outbox",
     "find_shadow_in_outbox",
+    "handover",
     "ingest_into_lake",
     "json_text",
     "newest_in_lake",
