@@ -82,7 +82,7 @@ def next_handed_over(connection: "Server", entries: Entries, n: int) -> list[Han
     return connection.execute(
         "select position, payload, appended_at from loanlake.decision_log where kind = %s order by position limit %s",
         [entries.table, n],
-    ).fetchall()  # type: ignore[return-value]
+    ).fetchall()
 
 
 def forget_handed_over(connection: "Server", entries: Entries, positions: Sequence[int]) -> None:

@@ -196,11 +196,11 @@ def lake_read(settings: Settings) -> Iterator["duckdb.DuckDBPyConnection | None"
 
 
 def _find_on_server(settings: Settings, decision_id: str) -> Decision | None:
-    for entries in (DECISIONS, SHADOWS):
+    kinds: tuple[tuple[Entries, type[Decision]], ...] = ((DECISIONS, Decision), (SHADOWS, ShadowDecision))
+    for entries, struct in kinds:
         payload = find_handed_over(settings, decision_id, entries)
         if payload is not None:
-            found: Decision = msgspec.msgpack.decode(payload, type=entries.struct)
-            return found
+            return msgspec.msgpack.decode(payload, type=struct)
     return None
 
 

@@ -111,7 +111,7 @@ def _redis(settings: Settings) -> Finding:
     try:
         about: Any = client.info("server")
         began = time.time()
-        seconds, micros = client.time()  # type: ignore[misc]
+        seconds, micros = client.time()
         apart = seconds + micros / 1e6 - (began + time.time()) / 2
         probe = f"{settings.redis_prefix}:doctor"
         client.set(probe, "1", ex=10)
