@@ -113,7 +113,8 @@ def test_the_run_publishes_a_model(lender: Lender) -> None:
 
     assert served is not None
     assert served.model_version == 1
-    assert open_client(lender.worker.settings).get_model_version_by_alias(served.model_name, "champion").version == "1"
+    champion = open_client(lender.worker.settings).get_model_version_by_alias(served.model_name, "champion")
+    assert int(champion.version) == 1
     assert lender.worker.instance.get_run_by_id(lender.run.run_id).is_success  # type: ignore[union-attr]
 
 
