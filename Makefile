@@ -92,9 +92,10 @@ lint-features: setup
 # these tools pin packages that are others in .venv/: an environment of their own. checkov looks nothing up; which of its
 # checks are left out, and why, is in deploy/README.md
 CHECKS := $(VENV)/checks
+LINT_DEPLOY_LOCK := awk '/^[a-z]/ { found = sub(/extra == \047lint-deploy\047/, "python_version >= \0473\047") } found'
 $(CHECKS)/.ready: requirements.lock | $(READY)
 	PATH="$(BIN):$$PATH" uv venv --quiet --clear --python $(BIN)/python $(CHECKS)
-	awk '/^[a-z]/ { found = sub(/extra == \047lint-deploy\047/, "python_version >= \0473\047") } found' requirements.lock > $(CHECKS)/checks.lock
+	$(LINT_DEPLOY_LOCK) requirements.lock > $(CHECKS)/checks.lock
 	PATH="$(BIN):$$PATH" uv pip sync --quiet --python $(CHECKS)/bin/python --require-hashes $(CHECKS)/checks.lock
 	touch $@
 
@@ -128,6 +129,9 @@ COMPILE := $(COMPILED) pyproject.toml --group dev
 # What only the extra torch needs stands at the end, under a marker that is false: 7 GB that nobody else downloads. So do
 # the tools of lint-deploy, some of whose packages stand above in another version
 lock: setup
+	$(LINT_DEPLOY_LOCK) requirements.lock > $(VENV)/checks.lock
+	awk '/^[a-z]/ { found = /extra == .lint-deploy/ } !found' requirements.lock > $(VENV)/main.lock
+	cp $(VENV)/main.lock requirements.lock
 	$(BIN)/$(COMPILE) --output-file requirements.lock
 	cp requirements.lock $(VENV)/torch.lock
 	$(BIN)/$(COMPILE) --extra torch --output-file $(VENV)/torch.lock

@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     options = options or ServingOptions.from_environment()
     services = build_services(settings, options)
     counts = open_counts(settings)
-    ring = KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds)
+    ring = KeyRing(KeyStore.of(settings), poll_seconds=options.poll_seconds)
     authentication = Authentication(ring, _token_verifier(options))
     rate_limit = RateLimit(counts, default=options.rate_limit, counted_lender=services.deployments.counted)
     bound = BoundLenders(lambda: services.deployments.default)

@@ -151,7 +151,7 @@ def limit_key(key_id: str, requests: str) -> None:
 
 
 def _store() -> KeyStore:
-    return KeyStore(Settings.from_environment().keys)
+    return KeyStore.of(Settings.from_environment())
 
 
 def _days(days: int | None) -> timedelta | None:

@@ -23,6 +23,7 @@ from serving.page.rendering import compile_templates
 from serving.scoring.outbox import Outbox
 from serving.scoring.scoring import ScoringService
 from serving.scoring.shadow import ShadowScorer
+from serving.team import TeamLink
 from serving.telemetry.metrics import Metrics
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
@@ -49,10 +50,12 @@ class Services:
     alerts_page: AlertsPage
     figure_pages: FigurePages
     links: PageLinks
+    team: TeamLink
 
     @asynccontextmanager
     async def running(self, poll_seconds: float) -> AsyncIterator[None]:
         """Serve the deployed model, check for changes every ``poll_seconds``, and close all at the end."""
+        await asyncio.to_thread(self.team.start)
         await self.deployments.look()
         await self.outbox.check()
         watching = asyncio.create_task(_watch(self, poll_seconds))
@@ -66,6 +69,7 @@ class Services:
             await compiling
             await self.shadows.close()
             await self.outbox.close()
+            await asyncio.to_thread(self.team.stop)
             await self.store.close()
 
 
@@ -78,6 +82,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
     decisions = DecisionReader(settings, outbox=outbox, own_only=options.own_decisions_only)
     approvals = ApprovalService(settings)
+    team = TeamLink(settings, poll_seconds=options.poll_seconds)
     readiness = ReadinessCheck(
         home=settings.home, deployments=deployments, store=store, outbox=outbox, history_policy=options.history
     )
@@ -101,13 +106,16 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
         outbox=outbox,
         store=store,
         metrics=metrics,
-        observation=Observation(settings, deployments=deployments, store=store, outbox=outbox, readiness=readiness),
+        observation=Observation(
+            settings, deployments=deployments, store=store, outbox=outbox, readiness=readiness, team=team
+        ),
         overview_page=OverviewPage(
             settings, deployments=deployments, readiness=readiness, approvals=approvals, decisions=decisions
         ),
         alerts_page=AlertsPage(settings),
         figure_pages=FigurePages(settings, reports=options.page_urls.reports),
         links=page_links(options.page_urls),
+        team=team,
     )
 
 

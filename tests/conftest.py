@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import redis
 
-from tests import made_once
+from tests import made_once, team_servers
 from warehouse.files.turns import file_turn
 from warehouse.lenders.label_rule import LabelRule
 from warehouse.settings import REPOSITORY, Settings
@@ -90,6 +90,14 @@ def redis_home(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sett
     yield settings
     client.delete(*(f"{settings.redis_prefix}:{name}" for name in ("records", "borrowers", "cohorts", "turn")))
     client.close()
+
+
+@pytest.fixture
+def team(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A home whose catalog, and all that machines share, is a database of its own, dropped afterwards."""
+    with team_servers.database() as catalog:
+        monkeypatch.setenv("LOANLAKE_CATALOG", f"postgres:{catalog}")
+        yield Settings.from_environment()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@
     ├── RunRefused ── OtherRunUnderWay
     ├── ApprovalMissing, BackupError, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
     ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
-    └── OutboxError, QueryError, ServiceError, SettingError, TrainingSetError
+    └── OutboxError, QueryError, ServiceError, SettingError, TeamError, TrainingSetError
 """
 
 import sqlite3
@@ -45,6 +45,10 @@ class LakeBusyError(LakeError):
 
 class NoLakeError(LakeError):
     """There is no lake yet: loading the first file creates it."""
+
+
+class TeamError(LoanlakeError):
+    """A server that the machines of a team share cannot be reached or used."""
 
 
 class QueryError(LoanlakeError):

@@ -42,6 +42,7 @@ def run_batch(
     """
     states, files = BatchStates(settings), BatchFiles(settings, batch_id)
     with files.turn() as is_ours:
+        files.fetch()
         batch = states.claim(batch_id, run_id) if is_ours else None
         if batch is None:
             return None

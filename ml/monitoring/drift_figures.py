@@ -12,6 +12,7 @@ import msgspec
 from warehouse.errors import MonitoringError
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
+from warehouse.team import push
 
 if TYPE_CHECKING:
     from ml.monitoring.drift import FeatureDrift, ScoreDrift
@@ -60,6 +61,7 @@ def newest_month(
 def publish_drift(settings: Settings, source: str, versions: Sequence[VersionDrift]) -> None:
     """Replace the figures in the source's file."""
     replace_file(settings.drift(source), msgspec.json.format(msgspec.json.encode(versions)).decode() + "\n")
+    push(settings, settings.drift(source))
 
 
 def read_drift(settings: Settings, source: str) -> tuple[VersionDrift, ...]:

@@ -10,6 +10,7 @@ from ml.figures.shapes import Figure
 from warehouse.errors import MonitoringError
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
+from warehouse.team import push
 
 PageName = Literal["models", "monitoring", "portfolio"]
 _Kept = TypeVar("_Kept")
@@ -45,6 +46,7 @@ def keep(settings: Settings, source: str, name: str, document: object) -> int:
     """Replace a lender's prepared document; returns its size in bytes."""
     content = msgspec.json.encode(document)
     replace_file(settings.page(source, name), content)
+    push(settings, settings.page(source, name))
     return len(content)
 
 

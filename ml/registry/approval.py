@@ -16,6 +16,7 @@ from ml.registry.tracking import open_client
 from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError, SettingError
 from warehouse.files.json_lines import append_line, read_lines
 from warehouse.settings import Settings
+from warehouse.team import fresh
 
 _STATED = (
     ", or where its features are honest, say why in the lender's file (warehouse/lenders/) and run again: the gates "
@@ -126,6 +127,7 @@ def require_unserved(settings: Settings, approval: Approval) -> None:
 
 def read_approvals(settings: Settings, lender: str) -> list[Approval]:
     """The approvals of a lender's versions, oldest first. Raises SettingError naming an invalid line."""
+    fresh(settings)
     return read_lines(settings.approvals(lender), partial(msgspec.convert, type=Approval), what="approval")
 
 

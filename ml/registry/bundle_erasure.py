@@ -3,9 +3,10 @@
 All copies of a bundle (candidate, published, in MLflow) lose the same rows, so they stay equal.
 """
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from ml.bundle.bundle import MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle, sha256_of
@@ -13,6 +14,7 @@ from ml.registry.registered_version import note_changed_bundle
 from warehouse.files.drafts import remove_abandoned
 from warehouse.files.replacing import put_in_place, replace_file
 from warehouse.settings import Settings
+from warehouse.team import object_store, push, restore
 
 _DRAFT, _OLD = ".erasing", ".erased"
 
@@ -26,6 +28,7 @@ def erase_from_bundles(
     """
     roots = (settings.bundles, settings.candidates, settings.walk_forward, settings.mlflow_artifacts)
     changed = {}
+    restore(settings, settings.bundles)
     for root in roots:
         _end_interrupted(root)
     for manifest in sorted(path for root in roots for path in root.glob(f"**/{MANIFEST}")):
@@ -37,7 +40,37 @@ def erase_from_bundles(
         for before, after in changed.items():
             text = text.replace(before, after)
         model.write_text(text)
+    if changed:
+        push(settings, settings.bundles)
+        _erase_from_object_store(settings, changed)
     return changed
+
+
+def _erase_from_object_store(settings: Settings, changed: Mapping[str, str]) -> None:
+    """Replace a team's copies of changed bundles, which MLflow keeps in the object store."""
+    if not settings.mlflow_artifact_root.startswith(object_store.SCHEME):
+        return
+    bucket, _, prefix = settings.mlflow_artifact_root.removeprefix(object_store.SCHEME).partition("/")
+    now = {sha256_of(manifest): manifest.parent for manifest in settings.bundles.glob(f"**/{MANIFEST}")}
+    client = object_store.client()
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+    def content(key: str) -> bytes:
+        found: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return found
+
+    for key in keys:
+        if key.endswith("/MLmodel"):
+            text = before = content(key)
+            for old, new in changed.items():
+                text = text.replace(old.encode(), new.encode())
+            if text != before:
+                client.put_object(Bucket=bucket, Key=key, Body=text)
+        if key.endswith(f"/{MANIFEST}"):
+            directory = now.get(changed.get(hashlib.sha256(content(key)).hexdigest(), ""))
+            for path in sorted(directory.iterdir()) if directory is not None else ():
+                client.put_object(Bucket=bucket, Key=f"{key.removesuffix(MANIFEST)}{path.name}", Body=path.read_bytes())
 
 
 def _end_interrupted(root: Path) -> None:

@@ -18,8 +18,8 @@ import msgspec
 from warehouse.errors import BundleError, NotFoundError, SettingError
 from warehouse.files.json_lines import append_line, read_lines
 from warehouse.files.replacing import replace_file
-from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
+from warehouse.team import fresh, shared_turn
 
 Mode = Literal["shadow", "ab", "canary"]
 Action = Literal["publish", "rollback", "challenge", "advance", "end_challenge"]
@@ -132,6 +132,7 @@ class Change:
 
 def read_deployment(settings: Settings, lender: str) -> Deployment | None:
     """The lender's current deployment, or None if nothing is served. Raises BundleError on an unreadable file."""
+    fresh(settings)
     path = settings.deployment(lender)
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Deployment)
@@ -149,12 +150,14 @@ def read_deployment(settings: Settings, lender: str) -> Deployment | None:
 
 def read_deployments(settings: Settings) -> list[Deployment]:
     """The current deployment of every lender, by name; raises as :func:`read_deployment`."""
+    fresh(settings)
     found = (read_deployment(settings, lender) for lender in settings.deployed_lenders())
     return [deployment for deployment in found if deployment is not None]
 
 
 def read_history(settings: Settings, lender: str) -> list[Change]:
     """Every change of the lender's deployment, oldest first. Raises SettingError naming an invalid line."""
+    fresh(settings)
     return read_lines(settings.deployment_history(lender), _change, what="change of what is served")
 
 
@@ -184,8 +187,10 @@ def require_challenger(deployment: Deployment | None, challenger: Challenger) ->
 
 
 def deployment_turn(settings: Settings, lender: str) -> AbstractContextManager[None]:
-    """Hold this around reading and replacing the lender's deployment: one process at a time."""
-    return file_turn(settings.deployment(lender).with_name("deployment.lock"))
+    """Hold this around reading and replacing the lender's deployment: one process of all machines at a time."""
+    lock = settings.deployment(lender).with_name("deployment.lock")
+    written = settings.deployment(lender), settings.deployment_history(lender), settings.approvals(lender)
+    return shared_turn(settings, lock, *written)
 
 
 def serve(

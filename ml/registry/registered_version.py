@@ -20,9 +20,9 @@ from ml.registry.deployment import Deployment, bundle_directory, now
 from warehouse.errors import BundleError, ContractError, NotFoundError
 from warehouse.features.manifest import versions_of
 from warehouse.files.replacing import replace_file
-from warehouse.files.turns import file_turn
 from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL
 from warehouse.settings import Settings
+from warehouse.team import fresh, push, shared_turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,17 @@ class RegisteredVersion:
 
 def read_versions(settings: Settings) -> list[RegisteredVersion]:
     """All versions, oldest first per source; raises BundleError naming an unreadable file."""
+    fresh(settings)
     return [version for lender in settings.recorded_lenders() for version in list_versions(settings, lender)]
 
 
 def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
     """The versions of a source's model, oldest first; none if nothing was registered."""
+    fresh(settings)
+    return _listed(settings, source)
+
+
+def _listed(settings: Settings, source: str) -> list[RegisteredVersion]:
     path = settings.versions(source)
     return _read(path) if path.exists() else []
 
@@ -106,14 +112,16 @@ def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle)
             f"{version.name} version {version.version} must be a new number: this home has registered another training "
             "under it, so MLflow's store is not the one it was registered in; restore both from the same backup"
         )
-    copy_bundle(bundle, bundle_directory(settings, version.name, version.version))
+    directory = bundle_directory(settings, version.name, version.version)
+    copy_bundle(bundle, directory)
+    push(settings, directory)
     record_version(settings, version)
 
 
 def record_version(settings: Settings, version: RegisteredVersion) -> None:
     """Record a version, replacing its earlier record."""
     with _record_turn(settings, version.source):
-        others = [each for each in list_versions(settings, version.source) if each.version != version.version]
+        others = [each for each in _listed(settings, version.source) if each.version != version.version]
         _write(settings, version.source, [*others, version])
 
 
@@ -124,7 +132,7 @@ def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
     """
     for source in {version.source for version in read_versions(settings) if before in version.digests}:
         with _record_turn(settings, source):
-            versions = list_versions(settings, source)
+            versions = _listed(settings, source)
             for place, version in enumerate(versions):
                 if before in version.digests:
                     versions[place] = replace(version, digests=tuple(dict.fromkeys((*version.digests, after))))
@@ -186,7 +194,7 @@ def deployment_of(settings: Settings, version: RegisteredVersion, *, by: str) ->
 
 
 def _record_turn(settings: Settings, source: str) -> AbstractContextManager[None]:
-    return file_turn(settings.versions(source).with_name("versions.lock"))
+    return shared_turn(settings, settings.versions(source).with_name("versions.lock"), settings.versions(source))
 
 
 def _read(path: Path) -> list[RegisteredVersion]:

@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from warehouse.settings import Settings
+from warehouse.team import make_schemas, object_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +33,12 @@ def open_mlflow(settings: Settings) -> Any:
     """The ``mlflow`` module, tracking to this home's store, which is created if missing."""
     for name, value in SILENT.items():
         os.environ.setdefault(name, value)
-    settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+    if settings.catalog is None:
+        settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+    else:
+        make_schemas(settings)
+    if (address := object_store.endpoint()) is not None:
+        os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", address)
 
     import mlflow
 
@@ -59,7 +65,7 @@ def open_experiment(settings: Settings, source: str) -> str:
     """The id of the source's experiment, created if missing."""
     client = open_client(settings)
     name = model_name(source)
-    location = (settings.mlflow_artifacts / name).as_uri()
+    location = f"{settings.mlflow_artifact_root}/{name}"
     found = client.get_experiment_by_name(name)
     if found is not None:
         if found.artifact_location == location or not found.artifact_location.startswith("file:"):

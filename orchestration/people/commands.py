@@ -9,6 +9,7 @@ import click
 
 from warehouse.cli import options
 from warehouse.settings import Settings
+from warehouse.team.machines import machines
 from warehouse.values.id_argument import IdArgument
 
 
@@ -78,6 +79,9 @@ def erase(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
         click.echo(f"{model} learnt from them: train again for a model that did not")
     for name in done.dev_lakes:
         click.echo(f"the dev lake of {name} is dropped, as a copy from before: `dbt build` rebuilds it")
+    for each in machines(settings):
+        if each.is_silent or each.n_waiting:
+            click.echo(f"{each.sentence}; what is on that disk is not erased: erase again once it was handed over")
     if done.n_snapshots:
         click.echo(
             f"{done.n_snapshots:,} earlier snapshots of the lake stay readable for {settings.retention_days:g} days: "

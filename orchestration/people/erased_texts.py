@@ -13,6 +13,7 @@ from pathlib import Path
 
 from warehouse.people.erasure import ERASED
 from warehouse.settings import Settings
+from warehouse.team import push, server
 
 _SQLITE = b"SQLite format 3\0"
 _BUSY_SECONDS = 20.0
@@ -23,10 +24,14 @@ _NO_TEXTS = {".parquet", ".npz", ".onnx", ".ubj", ".png"}
 def erase_texts(settings: Settings, pattern: str) -> int:
     """Erase matches from every text file of the home; return the number of changed files.
 
-    Not here: the lake, landing files, inbox, decision log and online store.
+    Not here: the lake, landing files, inbox, decision log and online store. In a team also from its server.
     """
     found = re.compile(pattern)
-    return sum(_erase_from_file(path, found) for path in _files(settings))
+    n_changed = sum(_erase_from_file(path, found) for path in _files(settings))
+    if settings.catalog is not None:
+        n_changed += _erase_from_server(settings, pattern)
+        push(settings, settings.pages, *(settings.versions(lender) for lender in settings.recorded_lenders()))
+    return n_changed
 
 
 def _files(settings: Settings) -> Iterator[Path]:
@@ -82,6 +87,26 @@ def _erase_from_database(path: Path, pattern: re.Pattern[str]) -> bool:
             connection.execute("vacuum")
             connection.execute("pragma wal_checkpoint(truncate)").fetchall()
     return n_changed > 0
+
+
+def _erase_from_server(settings: Settings, pattern: str) -> int:
+    """Erase matches from the stores of MLflow and Dagster on a team's server; the number of changed columns."""
+    n_changed = 0
+    with server(settings, "erase texts") as connection:
+        columns = connection.execute(
+            "select format('%I.%I', table_schema, table_name), format('%I', column_name) "
+            "from information_schema.columns join information_schema.tables using (table_schema, table_name) "
+            "where table_schema in ('mlflow', 'dagster') and table_type = 'BASE TABLE' "
+            "and data_type in ('text', 'character varying')"
+        ).fetchall()
+        words = pattern.replace(r"\b", r"\y")  # PostgreSQL's name for a word's edge
+        for table, column in columns:
+            changed = connection.execute(
+                f"update {table} set {column} = regexp_replace({column}, %s, %s, 'g') where {column} ~ %s",  # type: ignore[arg-type]
+                [words, ERASED, words],
+            )
+            n_changed += changed.rowcount > 0
+    return n_changed
 
 
 def _searched(pattern: re.Pattern[str], text: object) -> bool:

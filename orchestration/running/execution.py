@@ -20,7 +20,13 @@ from uuid import uuid4
 
 from dagster import DagsterInstance, EventLogEntry
 
-from orchestration.running.instance import PROCESS_TAG, end_orphaned_runs, prepare_dagster_home
+from orchestration.running.instance import (
+    MACHINE_TAG,
+    PROCESS_TAG,
+    end_orphaned_runs,
+    prepare_dagster_home,
+    team_machine,
+)
 from warehouse.errors import RunRefused
 from warehouse.settings import REPOSITORY, Settings
 
@@ -59,7 +65,7 @@ def execute(
     log = settings.logs / f"run-{time.strftime('%Y%m%d-%H%M%S')}-{run_id[:8]}.log"
     config = json.dumps({"resources": {"run_settings": {"config": dict(run_settings)}}})
     with DagsterInstance.get() as instance, log.open("w") as output:
-        end_orphaned_runs(instance)
+        end_orphaned_runs(instance, machine=team_machine(settings))
         child = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "orchestration.running.execution", job, lender, run_id, config],
             stdout=output,
@@ -139,7 +145,11 @@ def _execute_here(job: str, lender: str, run_id: str, config: str) -> bool:
                 run_id=run_id,
                 partition_key=lender,
                 run_config=json.loads(config),
-                tags={**_REPOSITORY_TAG, PROCESS_TAG: str(os.getpid())},
+                tags={
+                    **_REPOSITORY_TAG,
+                    PROCESS_TAG: str(os.getpid()),
+                    MACHINE_TAG: Settings.from_environment().machine,
+                },
                 raise_on_error=False,
             )
         )

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
@@ -11,9 +12,11 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFil
 from orchestration.lineage.run_log import CONFIG, is_wanted
 from warehouse.files.drafts import is_alive
 from warehouse.files.private_files import keep_private
-from warehouse.settings import Settings
+from warehouse.settings import Settings, postgres_uri
+from warehouse.team import make_schemas, object_store
 
-PROCESS_TAG = "loanlake/process"
+PROCESS_TAG, MACHINE_TAG = "loanlake/process", "loanlake/machine"
+_STORAGE_VARIABLE = "DAGSTER_POSTGRES_URL"
 _UNFINISHED = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 #: In dagster.yaml only for a Dagster without DAGSTER_HOME; the defaults are the same.
 _STORAGE_KEYS = ("storage", "compute_logs", "local_artifact_storage")
@@ -27,6 +30,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
     config = yaml.safe_load(Path(__file__).parents[1].joinpath("dagster.yaml").read_text())
     for key in _STORAGE_KEYS:
         config.pop(key, None)
+    if settings.catalog is not None:
+        config |= _on_servers(settings, settings.catalog)
     if is_wanted():
         config["python_logs"] = CONFIG
     text = yaml.safe_dump(config, sort_keys=False)
@@ -38,15 +43,35 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return directory
 
 
-def end_orphaned_runs(instance: DagsterInstance, *, of_daemon: bool = False) -> list[str]:
+def _on_servers(settings: Settings, catalog: str) -> dict[str, Any]:
+    """The storage of a team. The address, with its password, is in the environment and in no file."""
+    make_schemas(settings)
+    os.environ[_STORAGE_VARIABLE] = postgres_uri(catalog, "dagster")
+    config: dict[str, Any] = {"storage": {"postgres": {"postgres_url": {"env": _STORAGE_VARIABLE}}}}
+    if settings.run_logs is not None:
+        bucket, _, prefix = settings.run_logs.removeprefix("s3://").partition("/")
+        output = {"bucket": bucket, "prefix": prefix, "local_dir": str(settings.dagster_home / "storage")}
+        if (address := object_store.endpoint()) is not None:
+            output["endpoint_url"] = address
+        config["compute_logs"] = {
+            "module": "dagster_aws.s3.compute_log_manager",
+            "class": "S3ComputeLogManager",
+            "config": output | {"region": object_store.region()},
+        }
+    return config
+
+
+def end_orphaned_runs(instance: DagsterInstance, *, of_daemon: bool = False, machine: str | None = None) -> list[str]:
     """Mark runs whose process is gone as failed, and free their places in the pool; return their ids.
 
     Dagster keeps a killed run as "started": the next run would wait forever for the pool, and sensors for its end. Runs
     of ``loanlake run`` name their process; for those of Dagster's daemon (``of_daemon``), events do, and it must be of
-    this machine.
+    this machine. ``machine``: in a team, the only one whose processes can be looked at.
     """
     ended = []
     for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED)):
+        if machine is not None and run.tags.get(MACHINE_TAG) != machine:
+            continue
         process = run.tags.get(PROCESS_TAG)
         if process is None and of_daemon:
             process = _process_of_events(instance, run.run_id)
@@ -68,6 +93,11 @@ def end_interrupted_runs(why: str) -> list[str]:
     return [run.run_id for run in runs]
 
 
+def team_machine(settings: Settings) -> str | None:
+    """The machine's name in a team, else None: every run is of this machine."""
+    return settings.machine if settings.catalog is not None else None
+
+
 @contextmanager
 def no_run_left_behind(say: Callable[[str], None]) -> Iterator[None]:
     """End the daemon's runs whose process is gone, before and after.
@@ -83,7 +113,7 @@ def no_run_left_behind(say: Callable[[str], None]) -> Iterator[None]:
 
 def _end_runs_of_daemon(say: Callable[[str], None]) -> None:
     with DagsterInstance.get() as instance:
-        for run_id in end_orphaned_runs(instance, of_daemon=True):
+        for run_id in end_orphaned_runs(instance, of_daemon=True, machine=team_machine(Settings.from_environment())):
             say(f"run {run_id} was left by a process that is gone: it is marked as failed")
 
 

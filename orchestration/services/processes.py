@@ -74,8 +74,12 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
         "LOANLAKE_REPORTS_URL": f"http://127.0.0.1:{ports.reports}",
     }
     webserver = [python, "-m", "orchestration.doors.dagster_on_socket", str(dagster_socket), "-w", workspace]
-    mlflow = [python, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
-    mlflow += ["--artifacts-destination", str(settings.mlflow_artifacts), "--workers", "1"]
+    mlflow = [python, "-m", "mlflow", "server", "--workers", "1"]
+    # in the environment: the store's address may hold a password, which the list of processes would show
+    stores = {
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,
+        "MLFLOW_ARTIFACTS_DESTINATION": settings.mlflow_artifact_root,
+    }
     # a host that never resolves: if the socket is ignored, MLflow ends without opening a port
     mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
     doors = [python, "-m", "orchestration.doors", "--dagster", str(ports.dagster), str(dagster_socket)]
@@ -92,7 +96,13 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
         Service("Reports", doors, ports.reports, HEALTH_PATH, "--reports-port"),
         Service("Dagster", webserver, ports.dagster, HEALTH_PATH, "--dagster-port", links),
         Service(
-            "MLflow", mlflow, ports.mlflow, HEALTH_PATH, "--mlflow-port", SILENT | _WITHOUT_JOBS, landing=TRAINING_PAGE
+            "MLflow",
+            mlflow,
+            ports.mlflow,
+            HEALTH_PATH,
+            "--mlflow-port",
+            SILENT | _WITHOUT_JOBS | stores,
+            landing=TRAINING_PAGE,
         ),
         Service(
             "Dagster daemon",

@@ -29,13 +29,15 @@ from warehouse.backup.records import last_backup, restored_from
 from warehouse.backup.restoring import unfinished_restore
 from warehouse.batches import BatchStates
 from warehouse.decision_log import count_pending
-from warehouse.errors import LakeError, LoanlakeError, NoLakeError
+from warehouse.errors import LakeError, LoanlakeError, NoLakeError, TeamError
 from warehouse.lake.connection import connect
 from warehouse.lake.data_files import lost_files
 from warehouse.lenders.rules import broken_lenders
 from warehouse.settings import Settings, read
 from warehouse.sources.late_sources import late_sources
 from warehouse.sources.rows_set_aside import losses
+from warehouse.team import server
+from warehouse.team.machines import machines
 
 Row = tuple[Any, ...]
 #: Maximum files named in a line.
@@ -280,13 +282,14 @@ def _failed_batches(states: BatchStates) -> list[str]:
 
 
 def _outbox_lines(settings: Settings) -> list[str]:
-    if not settings.outbox.exists():
+    if settings.catalog is None and not settings.outbox.exists():
         return []
     try:
         pending = count_pending(settings)
-    except sqlite3.Error as error:
+        of_machines = [each.sentence for each in machines(settings)]
+    except (sqlite3.Error, TeamError) as error:
         return [f"the decision log cannot be read: {error}"]
-    return [f"{pending:,} decisions and outcomes wait for ingestion into the lake"]
+    return [f"{pending:,} decisions and outcomes wait for ingestion into the lake", *of_machines]
 
 
 def _backup_lines(settings: Settings, now: datetime) -> list[str]:
@@ -311,13 +314,7 @@ def _backup_lines(settings: Settings, now: datetime) -> list[str]:
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:
     """The newest runs from Dagster's storage, by SQLite, since importing Dagster takes 2 s."""
-    runs = settings.dagster_home / "history" / "runs.db"
-    if not runs.exists():
-        return ["none"]
-    with sqlite3.connect(f"{runs.as_uri()}?mode=ro", uri=True) as con:
-        found = con.execute(
-            "select run_id, pipeline_name, status, start_time, end_time from runs order by id desc limit 5"
-        ).fetchall()
+    found = _newest_runs(settings)
     lines = []
     for run_id, job, state, start, end in found:
         began = _ago(now.timestamp() - start) if start else ""
@@ -325,6 +322,20 @@ def _run_lines(settings: Settings, now: datetime) -> list[str]:
         word = state.lower().replace("_", " ")
         lines.append(f"{run_id[:8]}  {job:<18}{word:<13}{began}{took}")
     return lines
+
+
+def _newest_runs(settings: Settings) -> list[Row]:
+    newest = "select run_id, pipeline_name, status, start_time, end_time from runs order by id desc limit 5"
+    if settings.catalog is not None:
+        with server(settings, "status") as on_server:
+            on_server.execute("set search_path = dagster")
+            exists = on_server.execute("select to_regclass('runs') is not null").fetchone() == (True,)
+            return on_server.execute(newest).fetchall() if exists else []
+    runs = settings.dagster_home / "history" / "runs.db"
+    if not runs.exists():
+        return []
+    with sqlite3.connect(f"{runs.as_uri()}?mode=ro", uri=True) as con:
+        return con.execute(newest).fetchall()
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

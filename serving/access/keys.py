@@ -12,19 +12,21 @@ import math
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from serving.access.caller import Caller
 from serving.options import MOST_REQUESTS
 from warehouse.errors import LoanlakeError, NotFoundError, SettingError
+from warehouse.settings import Settings
+from warehouse.team import shared_turn
 
 log = logging.getLogger("loanlake.serving")
 
@@ -97,10 +99,22 @@ _COLUMNS = ", ".join(_NAMES)
 
 
 class KeyStore:
-    """The keys of one home, in a SQLite file, opened by each call."""
+    """The keys of one home, in a SQLite file, opened by each call.
 
-    def __init__(self, path: Path):
+    ``turn``: held around each call, where the machines of a team share the file.
+    """
+
+    def __init__(self, path: Path, *, turn: Callable[[], AbstractContextManager[None]] = nullcontext):
         self.path = path
+        self._turn = turn
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The keys of a home or, in a team, of all its machines."""
+        if settings.catalog is None:
+            return cls(settings.keys)
+        lock = settings.keys.with_suffix(".lock")
+        return cls(settings.keys, turn=lambda: shared_turn(settings, lock, settings.keys))
 
     def create(
         self,
@@ -175,8 +189,9 @@ class KeyStore:
 
     def all(self) -> list[ApiKey]:
         """Every key, oldest first, revoked and expired ones included."""
-        if not self.path.exists():
-            return []
+        with self._turn():  # brings the file in a team
+            if not self.path.exists():
+                return []
         with self._transaction() as con:
             return [_key(row) for row in con.execute(f"select {_COLUMNS} from api_keys order by created_at, key_id")]
 
@@ -194,7 +209,7 @@ class KeyStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=10)) as con, con:
+        with self._turn(), closing(sqlite3.connect(self.path, timeout=10)) as con, con:
             self.path.chmod(0o600)
             con.execute("begin immediate")  # two simultaneous commands must not both rotate one key
             con.execute(_SCHEMA)

@@ -41,7 +41,7 @@ from serving.options import ServingOptions
 from serving.scoring.decision_ids import is_decision_id, new_decision_id
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
 from warehouse.batches.batch import batch_key_id, body_digest
-from warehouse.errors import BatchStateError, BatchTableError, LakeError
+from warehouse.errors import BatchStateError, BatchTableError, LakeError, TeamError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -200,6 +200,7 @@ class BatchService:
         files = BatchFiles(self._settings, batch_id)
         if batch.state != "succeeded":
             raise BatchConflict(f"Results exist only after a batch has succeeded: this one is {batch.state}")
+        await _kept(files.fetch)
         if not files.results.exists():
             raise UnknownBatch("The results of this batch have been removed; serving.batch_scores has its scores")
         return files
@@ -294,6 +295,6 @@ async def _kept(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _G
     except BatchStateError as error:
         text = str(error)
         raise BatchConflict(f"{text[0].upper()}{text[1:]}") from None
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, TeamError) as error:
         log.error("batches cannot be kept", extra={"reason": str(error)})
         raise Unavailable("Batches cannot be stored or read now; nothing was changed: retry") from error

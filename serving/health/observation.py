@@ -18,11 +18,12 @@ from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
 from serving.http.wire import Readiness, ReadinessWord
 from serving.scoring.outbox import Outbox
+from serving.team import TeamLink
 from serving.telemetry.workers import live_workers, process_metrics
 from warehouse.backup.options import BackupOptions
 from warehouse.backup.records import last_backup
 from warehouse.batches import BatchStates
-from warehouse.errors import OnlineStoreUnavailable
+from warehouse.errors import OnlineStoreUnavailable, TeamError
 from warehouse.online_store import OnlineStore
 from warehouse.settings import Settings, read
 
@@ -38,12 +39,14 @@ class Observation:
         store: OnlineStore,
         outbox: Outbox,
         readiness: ReadinessCheck,
+        team: TeamLink,
     ):
         self._settings = settings
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._readiness = readiness
+        self._team = team
         self._measured = MeasuredFigures(settings)
         self._is_backed_up = read(BackupOptions, os.environ).get("backup_target") is not None
 
@@ -58,6 +61,7 @@ class Observation:
             *self._batches(),
             *self._backup(),
             *await self._store_age(),
+            *self._team.collect(),
             *process_metrics(live_workers()),
         ]
 
@@ -92,6 +96,8 @@ class Observation:
             found = self._outbox.backlog()
         except (sqlite3.Error, OSError):
             return
+        if self._team.handed_over is not None:
+            found = {**found, "handed_over": self._team.handed_over}
         for entries, backlog in found.items():
             rows.add_metric([entries], backlog.n_rows)
             # another process's clock may be ahead
@@ -105,7 +111,7 @@ class Observation:
         lag = GaugeMetricFamily("loanlake_batches_lag_seconds", "Time since the first was sent; 0 if none waits")
         try:
             queued = BatchStates(self._settings).queued()
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, OSError, TeamError):
             return
         n_postponed = sum(batch.n_postponed > 0 for batch in queued)
         waiting.add_metric(["new"], len(queued) - n_postponed)

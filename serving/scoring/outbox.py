@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,10 +14,13 @@ from serving.http.problems import Unavailable
 from serving.scoring.group_commit import GroupCommit, TooManyWaiting
 from serving.telemetry.metrics import Metrics
 from warehouse import decision_log
-from warehouse.decision_log import Backlog, Decision, ReportedOutcome, ScoringFailure, ShadowDecision
+from warehouse.decision_log import Backlog, Decision, ReportedOutcome, ScoringFailure, ShadowDecision, handover
 from warehouse.decision_log.second_copy import SecondCopy
-from warehouse.errors import LakeError, NotFoundError
+from warehouse.errors import LakeError, NotFoundError, TeamError
 from warehouse.settings import Settings
+from warehouse.team import TeamServer
+
+_Found = TypeVar("_Found")
 
 log = logging.getLogger("loanlake.serving")
 
@@ -40,6 +44,7 @@ class Outbox:
     def __init__(self, settings: Settings, *, metrics: Metrics, most_waiting: int):
         self._settings = settings
         self._metrics = metrics
+        self._team = TeamServer(settings, "decisions on keys") if settings.catalog is not None else None
         self._commits: GroupCommit[Entry] = GroupCommit(self._commit, most_waiting=most_waiting)
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -62,10 +67,38 @@ class Outbox:
 
     async def add_keyed(self, key_id: str, decision: Decision) -> Decision:
         """Return, once durable, the key's decision: an earlier one if it exists. Raises Unavailable."""
+        if self._team is not None:
+            return await self._add_keyed_in_team(self._team, key_id, decision)
         await self._add([_Keyed(key_id, decision)])
         kept = self.find_by_key(key_id) or decision
         if kept.decision_id == decision.decision_id:
             self._metrics.count_prediction(decision)
+        return kept
+
+    async def decision_of_key(self, key_id: str) -> Decision | None:
+        """The key's decision, on whichever machine of a team it was made; raises Unavailable."""
+        return self.find_by_key(key_id) if self._team is None else await self._of_key_in_team(self._team, key_id)
+
+    async def _add_keyed_in_team(self, team: TeamServer, key_id: str, decision: Decision) -> Decision:
+        is_new = await _answered(team, lambda con: handover.add_keyed(con, self._settings, key_id, decision))
+        kept = None if is_new else await self._of_key_in_team(team, key_id)
+        if kept is None or kept.decision_id == decision.decision_id:
+            self._metrics.count_prediction(decision)
+            return decision
+        return kept
+
+    async def _of_key_in_team(self, team: TeamServer, key_id: str) -> Decision | None:
+        found = await _answered(team, lambda con: handover.decision_of_key(con, key_id))
+        if found is None:
+            return None
+        decision_id, payload = found
+        if payload is not None:
+            return msgspec.msgpack.decode(payload, type=Decision)
+        kept = await self.find_anywhere(decision_id)
+        if kept is None:
+            raise Unavailable(
+                "The first decision on this Idempotency-Key cannot be found: retry", retry_after_seconds=10
+            )
         return kept
 
     async def add_shadows(self, shadows: Sequence[ShadowDecision]) -> None:
@@ -106,6 +139,8 @@ class Outbox:
                 found = await asyncio.to_thread(decision_log.find_decision, self._settings, decision_id)
             except NotFoundError:
                 return None
+            except TeamError as error:
+                raise Unavailable(str(error), retry_after_seconds=10) from error
             except LakeError as error:
                 raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from error
         # a shadow score is not a decision, and no caller sees it
@@ -130,6 +165,8 @@ class Outbox:
     async def close(self) -> None:
         """Make waiting rows durable, then close the file."""
         await self._commits.close()
+        if self._team is not None:
+            self._team.close()
         for connection in (self._writer, self._reader):
             if connection is not None:
                 connection.close()
@@ -192,6 +229,16 @@ class Outbox:
     def _is_in_place(self) -> bool:
         """Whether the file still has its name: SQLite also writes to a removed or replaced one."""
         return _inode(self._settings.outbox) == self._written
+
+
+async def _answered(team: TeamServer, do: Callable[[Any], _Found]) -> _Found:
+    try:
+        return await asyncio.to_thread(team.call, do)
+    except TeamError as error:
+        raise Unavailable(
+            f"A request with an Idempotency-Key cannot be answered now; nothing was decided: {error}",
+            retry_after_seconds=10,
+        ) from error
 
 
 class _NotInPlace(OSError):

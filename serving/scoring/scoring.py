@@ -127,7 +127,7 @@ class ScoringService:
         key = key_id(channel.caller_id, idempotency_key)
         async with self._turns.setdefault(key, asyncio.Lock()):
             served = self._deployments.served(lender)
-            logged = self._outbox.find_by_key(key)
+            logged = await self._outbox.decision_of_key(key)
             if logged is None:
                 decided = await self._decide(served, body, new_decision_id(), channel)
                 logged = await self._outbox.add_keyed(key, decided.decision)

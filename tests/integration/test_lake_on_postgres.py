@@ -1,21 +1,17 @@
 """Team mode: the lake's catalog, and its lease, on a PostgreSQL server.
 
-Needs a server on which the connecting user may create a database: ``LOANLAKE_TEST_POSTGRES`` (a libpq connection
-string) or one at 127.0.0.1:5432 with a database ``test``. Skipped where there is none.
+``tests/team_servers.py`` says which server they need.
 """
 
 import multiprocessing
-import os
 import time
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
 from warehouse.alerts import sending
@@ -23,27 +19,9 @@ from warehouse.alerts.routes import Route
 from warehouse.errors import LakeBusyError, LakeError, NoLakeError
 from warehouse.lake.connection import DEV, attach, connect, lease, writer
 from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
+from warehouse.lake.maintenance import maintain
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
-
-SERVER = os.environ.get("LOANLAKE_TEST_POSTGRES", "host=127.0.0.1 port=5432 dbname=test connect_timeout=3")
-
-
-@pytest.fixture
-def team(home: Settings) -> Iterator[Settings]:
-    """A home whose catalog is a database of its own, dropped afterwards."""
-    try:
-        server = psycopg.connect(SERVER, autocommit=True)
-    except psycopg.OperationalError as error:
-        pytest.skip(f"no PostgreSQL server to test with ({str(error).splitlines()[0]}); set LOANLAKE_TEST_POSTGRES")
-    name = f"loanlake_test_{uuid.uuid4().hex[:12]}"
-    with server:
-        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        try:
-            catalog = psycopg.conninfo.make_conninfo(SERVER, dbname=name)
-            yield replace(home, catalog=catalog)
-        finally:
-            server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def write_rows(team: Settings, process: int) -> None:
@@ -161,3 +139,69 @@ def test_two_machines_that_send_alerts_at_a_time_send_each_message_once(
 
     assert delivered == ["hook: Loanlake: 1 new alert of bank"]
     assert sorted(map(len, sent)) == [0, 1]
+
+
+def test_of_a_merge_and_a_delete_at_the_same_time_no_row_comes_back(team: Settings, tmp_path: Path) -> None:
+    """ducklake#1094: on PostgreSQL both may commit, and the merged file has the deleted rows again.
+
+    Under the lease they take turns; two threads try until both have done it several times.
+    """
+    team = replace(team, lake_data=f"{tmp_path}/parquet/", lease_seconds=60.0)
+    with writer("a test", team) as con:
+        con.execute("create table core.t (a bigint)")
+        for start in range(0, 60, 10):
+            con.execute("insert into core.t select i from range(?, ?) r(i)", [start, start + 10])
+
+    def delete(number: int) -> None:
+        with writer("delete", team) as con:
+            con.execute("delete from core.t where a % 10 = ?", [number])
+
+    def merge(_: int) -> None:
+        maintain(team, retention=timedelta(0), grace=timedelta(0))
+
+    with ThreadPoolExecutor(2) as threads:
+        done = [threads.submit(work, number) for number in range(4) for work in (delete, merge)]
+        for each in done:
+            each.result(timeout=300)
+
+    with connect(team) as con:
+        rows = con.execute("select a from core.t order by a").fetchall()
+        assert [a for (a,) in rows] == [a for a in range(60) if a % 10 > 3]
+
+
+@pytest.mark.extended
+def test_merging_many_tables_ends(team: Settings, tmp_path: Path) -> None:
+    """ducklake#851: a merge by several threads may wait for itself forever."""
+    team = replace(team, lake_data=f"{tmp_path}/parquet/")
+    with writer("a test", team) as con:
+        for table in range(12):
+            con.execute(f"create table core.t{table} (a bigint)")
+            for start in range(4):
+                con.execute(f"insert into core.t{table} values ({start})")
+
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        done = process.submit(maintain, team, retention=timedelta(0), grace=timedelta(0)).result(timeout=120)
+
+    assert done.n_files_merged == 48
+
+
+def test_expiry_leaves_no_row_in_the_catalog(team: Settings, tmp_path: Path) -> None:
+    """ducklake#1390: rows inlined in the catalog outlive the snapshots that could see them.
+
+    Loanlake inlines none; a row that another client's setting inlined is removed by maintenance.
+    """
+    team = replace(team, lake_data=f"{tmp_path}/parquet/")
+    with writer("a test", team) as con:
+        con.execute("create table core.t (name varchar)")
+        con.execute("insert into core.t values ('sensitive-1')")
+        con.execute("call lake.set_option('data_inlining_row_limit', 100)")
+        con.execute("insert into core.t values ('sensitive-2')")
+        con.execute("delete from core.t")
+
+    maintain(team, retention=timedelta(0), grace=timedelta(0))
+
+    with psycopg.connect(team.catalog or "") as catalog:
+        tables = catalog.execute("select tablename from pg_tables where tablename like 'ducklake_inlined_data_%'")
+        names = [name for (name,) in tables.fetchall() if name != "ducklake_inlined_data_tables"]
+        left = [row for name in names for row in catalog.execute(f'select * from "{name}"').fetchall()]
+    assert [row for row in left if any("sensitive" in str(value) for value in row)] == []

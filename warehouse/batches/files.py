@@ -14,8 +14,8 @@ import msgspec
 
 from warehouse.files.drafts import draft_file
 from warehouse.files.replacing import put_in_place, to_disk
-from warehouse.files.turns import file_turn_if_free
 from warehouse.settings import Settings
+from warehouse.team import push, restore, shared_turn_if_free
 
 #: Below the directory of all batches: the sent rows, complete or drafts.
 SENT = "*/rows.jsonl"
@@ -39,6 +39,7 @@ class BatchFiles:
     """The files of one batch."""
 
     def __init__(self, settings: Settings, batch_id: str):
+        self._settings = settings
         self.directory = settings.batches / batch_id
         #: The rows that were sent, or copied from a table.
         self.rows = self.directory / "rows.jsonl"
@@ -74,27 +75,34 @@ class BatchFiles:
     def put(self, path: Path) -> None:
         """Make a draft durable, then rename it."""
         put_in_place(self.draft_of(path), path)
+        push(self._settings, path)
+
+    def fetch(self) -> None:
+        """Bring the files from the machine of a team that wrote them."""
+        restore(self._settings, self.directory)
 
     def remove_results(self) -> None:
         """Remove what an attempt left: unfinished drafts, and results that were not published."""
         for path in (self.results, self.decisions):
             for left in (path, *path.parent.glob(f".{path.name}.*")):
                 left.unlink(missing_ok=True)
+            push(self._settings, path)
 
     def remove(self) -> None:
         """Remove the whole directory."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        push(self._settings, self.directory)
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """Hold the lock for work on this batch; False if another process holds it."""
         self._make_directory()
-        with file_turn_if_free(self.directory / "turn.lock") as is_ours:
+        with shared_turn_if_free(self._settings, self.directory / "turn.lock") as is_ours:
             yield is_ours
 
     def is_worked_on(self) -> bool:
         """Whether a living process holds the lock."""
-        if not self.directory.exists():
+        if self._settings.catalog is None and not self.directory.exists():
             return False
         with self.turn() as is_ours:
             return not is_ours
@@ -106,6 +114,7 @@ class BatchFiles:
 
 def sent_rows(settings: Settings) -> Iterator[tuple[str, SentRow]]:
     """Every sent row that is still kept, with the id of its batch; complete rows of drafts too."""
+    restore(settings, settings.batches)
     decoder = msgspec.json.Decoder(SentRow)
     for path in sorted((*settings.batches.glob(SENT), *settings.batches.glob(SENT_DRAFTS))):
         with suppress(FileNotFoundError), path.open("rb") as file:  # a draft may have been renamed or removed

@@ -14,53 +14,19 @@ Every arrow is one statement that names its start state, so only one of two conc
 to the queue increments the attempt number, so an earlier attempt's run can no longer report.
 """
 
-import json
-import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from warehouse.batches.batch import Batch, BatchRequest, State
+from warehouse.batches.database import Connection, database
 from warehouse.batches.files import BatchFiles
 from warehouse.errors import BatchStateError, NotFoundError
 from warehouse.files.drafts import remove_abandoned
 from warehouse.settings import Settings
 
-_BUSY_SECONDS = 20.0
-_SCHEMA = """
-create table if not exists batches (
-    batch_id text primary key,
-    caller_id text not null,
-    request text not null,
-    body_sha256 text not null,
-    state text not null,
-    attempt integer not null default 1,
-    is_cancelling integer not null default 0,
-    created_at text not null,
-    queued_at text not null,
-    started_at text,
-    ended_at text,
-    n_rows integer,
-    n_done integer not null default 0,
-    n_scored integer not null default 0,
-    n_refused integer not null default 0,
-    reason text,
-    run_id text,
-    model_name text,
-    model_version integer,
-    feature_version text,
-    lake_snapshot integer,
-    key_id text,
-    n_postponed integer not null default 0,
-    not_before text
-) strict;
-create index if not exists batches_by_state on batches (state, queued_at);
--- of two batches with one Idempotency-Key, in whatever processes, the second is not accepted
-create unique index if not exists batches_by_key on batches (key_id) where key_id is not null;
-"""
 _COLUMNS = ", ".join(Batch.__struct_fields__)
 _ENDED_BEFORE = "state in ('succeeded', 'failed', 'cancelled') and ended_at < ?"
 _ABANDONED = "the run that scored it ended before it was done; it can be tried again"
@@ -74,7 +40,7 @@ class BatchStates:
 
     def __init__(self, settings: Settings):
         self._settings = settings
-        self._path = settings.batch_states
+        self._database = database(settings)
 
     def find(self, batch_id: str) -> Batch | None:
         """The batch of this id."""
@@ -97,13 +63,16 @@ class BatchStates:
 
         ``before``: only older than that id.
         """
-        of_sources = json.dumps(sorted(sources)) if sources is not None else None
+        wanted = {"caller_id = ?": caller_id, "state = ?": state, "batch_id < ?": before}
+        conditions = {condition: value for condition, value in wanted.items() if value is not None}
+        of_sources = "true"
+        if sources is not None:
+            source = self._database.of_request("source")
+            of_sources = f"{source} in ({', '.join('?' * len(sources))})" if sources else "false"
         # ids sort by creation time
         return self._select(
-            "(?1 is null or caller_id = ?1) and (?2 is null or state = ?2) and (?3 is null or batch_id < ?3) and "
-            "(?5 is null or json_extract(request, '$.source') in (select value from json_each(?5))) "
-            "order by batch_id desc limit ?4",
-            *(caller_id, state, before, n, of_sources),
+            f"{' and '.join([*conditions, of_sources])} order by batch_id desc limit ?",
+            *(*conditions.values(), *sorted(sources or ()), n),
         )
 
     def queued(self) -> list[Batch]:
@@ -116,11 +85,12 @@ class BatchStates:
 
     def count(self, state: State = "queued", *, caller_id: str | None = None) -> int:
         """Number of batches in a state, of one caller or all."""
-        if not self._path.exists():
+        if not self._database.exists():
             return 0
-        with self._connection() as con:
+        of_caller, parameters = ("", (state,)) if caller_id is None else (" and caller_id = ?", (state, caller_id))
+        with self._database.connection() as con:
             ((n_batches,),) = con.execute(
-                "select count(*) from batches where state = ?1 and (?2 is null or caller_id = ?2)", (state, caller_id)
+                f"select count(*) from batches where state = ?{of_caller}", parameters
             ).fetchall()
         return int(n_batches)
 
@@ -129,11 +99,11 @@ class BatchStates:
     ) -> Batch:
         """Accept a batch: durable on return. If its key already has a batch, that one is returned."""
         now = _now()
-        with self._transaction() as con:
+        with self._database.transaction() as con:
             con.execute(
-                "insert or ignore into batches "
+                "insert into batches "
                 "(batch_id, caller_id, request, body_sha256, state, created_at, queued_at, n_rows, lake_snapshot, "
-                "key_id) values (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+                "key_id) values (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?) on conflict do nothing",
                 (
                     batch_id,
                     caller_id,
@@ -150,7 +120,7 @@ class BatchStates:
 
     def claim(self, batch_id: str, run_id: str) -> Batch | None:
         """Claim a queued batch for a run that holds its lock; None if it is not queued."""
-        with self._transaction() as con:
+        with self._database.transaction() as con:
             changed = con.execute(
                 "update batches set state = 'running', run_id = ?, started_at = ?, ended_at = null, reason = null, "
                 "not_before = null, n_done = 0, n_scored = 0, n_refused = 0 where batch_id = ? and state = 'queued'",
@@ -161,7 +131,7 @@ class BatchStates:
     def note(self, batch: Batch, **columns: Any) -> bool:
         """Store this attempt's progress (columns of the file); False if the run must stop."""
         names = ", ".join(f"{name} = ?" for name in columns) or "attempt = attempt"
-        with self._transaction() as con:
+        with self._database.transaction() as con:
             changed = con.execute(
                 f"update batches set {names} where batch_id = ? and state = 'running' and attempt = ?",
                 (*columns.values(), batch.batch_id, batch.attempt),
@@ -170,7 +140,7 @@ class BatchStates:
 
     def finish(self, batch: Batch, state: State, *, reason: str | None = None) -> Batch:
         """End the attempt, unless it has already ended."""
-        with self._transaction() as con:
+        with self._database.transaction() as con:
             con.execute(
                 "update batches set state = ?, reason = ?, ended_at = ?, is_cancelling = 0 "
                 "where batch_id = ? and attempt = ? and state in ('queued', 'running')",
@@ -181,7 +151,7 @@ class BatchStates:
     def postpone(self, batch: Batch, reason: str) -> Batch:
         """Return an attempt to the queue for later, unless it has already ended."""
         wait = min(_FIRST_WAIT * 2 ** min(batch.n_postponed, 20), _LONGEST_WAIT)
-        with self._transaction() as con:
+        with self._database.transaction() as con:
             con.execute(
                 "update batches set state = 'queued', attempt = attempt + 1, reason = ?, not_before = ?, "
                 "n_postponed = n_postponed + 1, started_at = null, run_id = null, is_cancelling = 0 "
@@ -192,7 +162,9 @@ class BatchStates:
 
     def stop(self, batch: Batch, reason: str, *, advice: str = "") -> Batch:
         """End an attempt that cannot continue: postponed if its results are written, else failed, with ``advice``."""
-        if BatchFiles(self._settings, batch.batch_id).results.exists():
+        files = BatchFiles(self._settings, batch.batch_id)
+        files.fetch()
+        if files.results.exists():
             return self.postpone(batch, reason)
         return self.finish(batch, "failed", reason=reason + advice)
 
@@ -202,7 +174,8 @@ class BatchStates:
         Raises BatchStateError if it has ended otherwise or has its results, NotFoundError if it does not exist.
         """
         files = BatchFiles(self._settings, batch_id)
-        with self._transaction() as con:
+        files.fetch()
+        with self._database.transaction() as con:
             if files.results.exists() and _required(con, batch_id).state in ("queued", "running"):
                 raise BatchStateError(
                     "this batch is scored, and only its results are still to be given out: it cannot be cancelled"
@@ -221,7 +194,7 @@ class BatchStates:
 
     def retry(self, batch_id: str) -> Batch:
         """Return a failed or cancelled batch to the queue; else raises BatchStateError or NotFoundError."""
-        with self._transaction() as con:
+        with self._database.transaction() as con:
             changed = con.execute(
                 "update batches set state = 'queued', attempt = attempt + 1, queued_at = ?, started_at = null, "
                 "ended_at = null, reason = null, run_id = null, is_cancelling = 0, n_done = 0, n_scored = 0, "
@@ -243,6 +216,7 @@ class BatchStates:
             files = BatchFiles(self._settings, batch.batch_id)
             if files.is_worked_on():
                 continue
+            files.fetch()
             remove_abandoned(files.directory)
             if files.results.exists():
                 ended.append(self.postpone(batch, _UNPUBLISHED))
@@ -256,7 +230,7 @@ class BatchStates:
         """Delete batches that ended before ``moment`` (naive UTC), with their files; returns their number."""
         n_removed = 0
         for batch in self._select(_ENDED_BEFORE, moment.isoformat()):
-            with self._transaction() as con:  # unless the caller has retried it
+            with self._database.transaction() as con:  # unless the caller has retried it
                 is_gone = con.execute(
                     f"delete from batches where {_ENDED_BEFORE} and batch_id = ?", (moment.isoformat(), batch.batch_id)
                 ).rowcount
@@ -266,40 +240,18 @@ class BatchStates:
         return n_removed
 
     def _select(self, where: str, *parameters: object) -> list[Batch]:
-        if not self._path.exists():
+        if not self._database.exists():
             return []
-        with self._connection() as con:
+        with self._database.connection() as con:
             return [_batch(row) for row in con.execute(f"select {_COLUMNS} from batches where {where}", parameters)]
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as con:
-            con.execute("pragma journal_mode = wal")
-            con.execute("pragma synchronous = full")
-            if not con.execute("select 1 from sqlite_master where name = 'batches'").fetchone():
-                con.executescript(f"begin immediate; {_SCHEMA} commit;")
-                self._path.chmod(0o600)
-            yield con
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connection() as con:
-            con.execute("begin immediate")
-            try:
-                yield con
-                con.execute("commit")
-            except BaseException:
-                con.execute("rollback")
-                raise
-
-
-def _one(con: sqlite3.Connection, column: str, value: str) -> Batch | None:
+def _one(con: Connection, column: str, value: str) -> Batch | None:
     row = con.execute(f"select {_COLUMNS} from batches where {column} = ?", (value,)).fetchone()
     return _batch(row) if row else None
 
 
-def _required(con: sqlite3.Connection, batch_id: str) -> Batch:
+def _required(con: Connection, batch_id: str) -> Batch:
     found = _one(con, "batch_id", batch_id)
     if found is None:
         raise NotFoundError(f"no batch {batch_id!r}")

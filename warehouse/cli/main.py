@@ -13,6 +13,7 @@ from warehouse.failures import explained
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 from warehouse.settings.registry import misspelt
+from warehouse.team import fresh
 
 _SECTIONS = {
     "Every day": (
@@ -23,6 +24,7 @@ _SECTIONS = {
             "ingest",
             "sql",
             "status",
+            "doctor",
             "alerts",
             "report",
             "replay",
@@ -36,6 +38,7 @@ _SECTIONS = {
     ),
     "Models": ("model", "challenge", "canary", "policy"),
     "Data and features": ("lender", "data", "feature", "dev"),
+    "Machines": ("team",),
     "Persons": ("person",),
 }
 _GROUPS = {
@@ -50,11 +53,14 @@ _GROUPS = {
     "key": "Manage the keys of HTTP callers.",
     "lender": "Declare lenders from their files, and check them.",
     "model": "Promote, approve, archive and examine model versions.",
+    "team": "Manage the machines of a team.",
     "policy": "Examine what a cut-off earns.",
     "person": "Export or erase what is held of a person.",
 }
 #: `serve` logs JSON from the first line, and `settings` reports misspelt names itself.
 _WARNS_ITSELF = ("serve", "settings")
+#: They work while the servers of a team are away.
+_WITHOUT_SERVERS = ("doctor", "settings", "status")
 
 
 class _Group(click.Group):
@@ -102,7 +108,10 @@ def loanlake(ctx: click.Context) -> None:
         for sentence in misspelt(os.environ):
             click.echo(f"loanlake: {sentence}", err=True)
     if ctx.invoked_subcommand != "serve":  # it closes the home itself once it has a log
-        keep_private(Settings.from_environment())
+        settings = Settings.from_environment()
+        keep_private(settings)
+        if ctx.invoked_subcommand not in _WITHOUT_SERVERS:
+            fresh(settings)
 
 
 def main() -> None:

@@ -18,17 +18,18 @@ from warehouse.decision_log.entries import (
     StatusWord,
 )
 from warehouse.decision_log.erasing import erase_entries
+from warehouse.decision_log.handover import count_pending
 from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
 from warehouse.decision_log.outbox import (
     Backlog,
     append,
     backlog,
     connect,
-    count_pending,
     create,
     find_by_key,
     find_in_outbox,
     find_shadow_in_outbox,
+    newest_in_lake,
     newest_in_outbox,
 )
 from warehouse.decision_log.pruning import Pruned, prune
@@ -62,8 +63,10 @@ __all__ = [
     "find_decision",
     "find_in_outbox",
     "find_shadow_in_outbox",
+    "handover",
     "ingest_into_lake",
     "json_text",
+    "newest_in_lake",
     "newest_in_outbox",
     "outbox",
     "prune",

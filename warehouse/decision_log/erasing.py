@@ -7,6 +7,7 @@ from contextlib import closing
 import msgspec
 
 from warehouse.decision_log.entries import DECISIONS, Entries
+from warehouse.decision_log.handover import change_handed_over
 from warehouse.decision_log.outbox import connect
 from warehouse.errors import LakeError
 from warehouse.settings import Settings
@@ -25,6 +26,8 @@ def erase_entries(
     The caller holds the writer lease, so no ingestion moves them meanwhile; the API may continue to append. Raises
     LakeError if a reader keeps the file's journal in use; run it again later.
     """
+    if settings.catalog is not None:
+        change_handed_over(settings, [_change(*each, rename=rename) for each in found])
     connection = connect(settings)
     if connection is None:
         return
@@ -47,6 +50,15 @@ def erase_entries(
         ((is_busy, *_),) = connection.execute("pragma wal_checkpoint(truncate)").fetchall()
         if is_busy:
             raise LakeError(f"{settings.outbox} is being read, so its journal could not be emptied: run this again")
+
+
+def _change(
+    entries: Entries, entry_id: str, entry: msgspec.Struct, *, rename: Callable[[str], str] | None
+) -> tuple[Entries, str, str | None, bytes | None]:
+    if rename is None:
+        return entries, entry_id, None, None
+    renamed = _renamed(entry, rename)
+    return entries, entry_id, str(getattr(renamed, entries.key)), msgspec.msgpack.encode(renamed)
 
 
 def renamed_texts(names: Iterable[str], rename: Callable[[str], str]) -> list[tuple[str, str]]:

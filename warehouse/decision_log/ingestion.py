@@ -24,9 +24,17 @@ from warehouse.decision_log.entries import (
     ShadowDecision,
 )
 from warehouse.decision_log.features import keep_features, read_features
+from warehouse.decision_log.handover import (
+    find_handed_over,
+    forget_handed_over,
+    hand_over,
+    n_handed_over,
+    next_handed_over,
+)
 from warehouse.decision_log.outbox import connect, find_in_outbox, find_shadow_in_outbox, n_pending
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
+from warehouse.team import server
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,6 +58,8 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
     The API may continue to append. Takes the writer lease only if entries are pending; raises LakeBusyError if another
     writer keeps it, LakeError if no contract gives the types of a decision's features.
     """
+    if settings.catalog is not None:
+        return _ingest_from_server(settings, batch_rows)
     connection = connect(settings)
     if connection is None:
         return Ingested(0, 0)
@@ -63,12 +73,35 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
     return Ingested(gained[DECISIONS.table], gained[OUTCOMES.table], gained[SHADOWS.table])
 
 
+def _ingest_from_server(settings: Settings, batch_rows: int) -> Ingested:
+    """Move what the machines of a team have handed over, this one's own first."""
+    with server(settings, "ingest decisions") as connection:
+        hand_over(settings, connection, reports=False)
+    if not n_handed_over(settings):
+        return Ingested(0, 0)
+    from warehouse.lake.connection import writer
+
+    gained = dict.fromkeys((kind.table for kind in KINDS), 0)
+    with writer("ingest decisions", settings) as con, server(settings, "ingest decisions") as connection:
+        for kind in KINDS:
+            while rows := next_handed_over(connection, kind, batch_rows):
+                first_appended_at = min(appended_at for _, _, appended_at in rows)
+                payloads = [bytes(payload) for _, payload, _ in rows]
+                gained[kind.table] += _insert_missing(settings, con, kind, payloads, first_appended_at)
+                forget_handed_over(connection, kind, [position for position, _, _ in rows])
+                if len(rows) < batch_rows:
+                    break  # newer entries can wait for the next run: other writers are waiting
+    return Ingested(gained[DECISIONS.table], gained[OUTCOMES.table], gained[SHADOWS.table])
+
+
 def find_decision(settings: Settings, decision_id: str) -> Decision:
     """The decision, shadow or not, in the outbox or the lake; raises NotFoundError, or LakeError on a failed query."""
     connection, found = connect(settings), None
     if connection is not None:
         with closing(connection):
             found = find_in_outbox(connection, decision_id) or find_shadow_in_outbox(connection, decision_id)
+    if found is None and settings.catalog is not None:
+        found = _find_on_server(settings, decision_id)
     found = found or _find_in_lake(settings, decision_id)
     if found is None:
         raise NotFoundError(
@@ -160,6 +193,15 @@ def lake_read(settings: Settings) -> Iterator["duckdb.DuckDBPyConnection | None"
             return
         except duckdb.Error as error:
             raise LakeError(f"a query of {DECISIONS.lake_table} ended with {type(error).__name__}") from error
+
+
+def _find_on_server(settings: Settings, decision_id: str) -> Decision | None:
+    kinds: tuple[tuple[Entries, type[Decision]], ...] = ((DECISIONS, Decision), (SHADOWS, ShadowDecision))
+    for entries, struct in kinds:
+        payload = find_handed_over(settings, decision_id, entries)
+        if payload is not None:
+            return msgspec.msgpack.decode(payload, type=struct)
+    return None
 
 
 def _find_in_lake(settings: Settings, decision_id: str) -> Decision | None:

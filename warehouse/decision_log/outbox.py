@@ -191,8 +191,8 @@ def backlog(connection: sqlite3.Connection) -> dict[str, Backlog]:
     return found
 
 
-def count_pending(settings: Settings) -> int:
-    """Number of entries of all kinds not yet in the lake."""
+def count_in_outbox(settings: Settings) -> int:
+    """Number of entries of all kinds that are on this disk and not yet in the lake."""
     connection = connect(settings)
     if connection is None:
         return 0
@@ -201,7 +201,7 @@ def count_pending(settings: Settings) -> int:
 
 
 def n_pending(connection: sqlite3.Connection) -> int:
-    """As :func:`count_pending`."""
+    """As :func:`count_in_outbox`."""
     counts = [
         connection.execute(
             f"select count(*) from {entries.table} "

@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from warehouse.decision_log.entries import KINDS, Entries
+from warehouse.decision_log.handover import prune_keys
 from warehouse.decision_log.outbox import connect
 from warehouse.settings import Settings
 
@@ -44,6 +45,8 @@ def prune(settings: Settings, *, older_than: timedelta) -> Pruned:
     Until then a decision is found without querying the lake, and a request repeated with its key gets its first answer.
     Raises LakeError if there are old entries and no lake.
     """
+    if settings.catalog is not None:  # entries are deleted as soon as the server, then the lake, has them
+        return Pruned(prune_keys(settings, older_than=older_than))
     connection = connect(settings)
     if connection is None:
         return Pruned()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from warehouse.decision_log.entries import DECISIONS, FoundDecision, Place
+from warehouse.decision_log.handover import handed_over
 from warehouse.decision_log.ingestion import lake_read
 from warehouse.decision_log.outbox import connect
 from warehouse.settings import Settings
@@ -41,6 +42,10 @@ _DECODER = msgspec.msgpack.Decoder(FoundDecision)
 def search_decisions(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
     """The selected decisions, newest first, each once; raises sqlite3.Error, OutboxError or LakeError."""
     pending = _in_outbox(settings, query)
+    if settings.catalog is not None:
+        holding = [value.encode() for value in query.wanted.values()]
+        decoded = (_DECODER.decode(payload) for _, payload in handed_over(settings, DECISIONS, holding))
+        pending += heapq.nlargest(query.n_rows, (each for each in decoded if _is_wanted(each, query)), key=_PLACE)
     found = {decision.decision_id: decision for decision in (*_in_lake(settings, query), *pending)}
     return heapq.nlargest(query.n_rows, found.values(), key=_PLACE)
 
@@ -63,10 +68,28 @@ def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterato
     )
     for (payload,) in rows:
         found = _DECODER.decode(payload)
-        is_wanted = all(getattr(found, name) == value for name, value in query.wanted.items())
-        is_wanted = is_wanted and (query.sources is None or found.source in query.sources)
-        if is_wanted and (query.before is None or found.place < query.before):
+        if _is_wanted(found, query):
             yield found
+
+
+def _is_wanted(found: FoundDecision, query: DecisionQuery) -> bool:
+    is_wanted = all(getattr(found, name) == value for name, value in query.wanted.items())
+    is_wanted = is_wanted and (query.sources is None or found.source in query.sources)
+    return is_wanted and (query.before is None or found.place < query.before)
+
+
+def newest_in_lake(
+    settings: Settings, n: int, *, sources: Sequence[str] | None = None, caller_id: str | None = None
+) -> list[FoundDecision]:
+    """The newest decisions in the lake that callers got, of some lenders or one caller; empty without a lake."""
+    conditions, parameters = ["route <> 'backfill'"], list[Any]()
+    if sources is not None:
+        conditions.append("list_contains(?, source)")
+        parameters.append(list(sources))
+    if caller_id is not None:
+        conditions.append("caller_id = ?")
+        parameters.append(caller_id)
+    return _select_from_lake(settings, conditions, parameters, n)
 
 
 def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:

@@ -13,6 +13,7 @@ import msgspec
 from warehouse.errors import MonitoringError
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
+from warehouse.team import push
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,6 +66,7 @@ def publish_figures(settings: Settings) -> Figures:
         found = find_figures(con, QUERIES, kinds=alert_rules())
         prepare_alerts(settings, con)
     replace_file(settings.figures, msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
+    push(settings, settings.figures)
     return found
 
 

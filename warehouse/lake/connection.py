@@ -18,6 +18,7 @@ from warehouse.lake.tables import CATALOG, missing_statements, schemas_and_table
 from warehouse.raw import create_missing_raw_tables, raw_columns
 from warehouse.settings import Settings
 from warehouse.sql.quoting import literal
+from warehouse.team.object_store import SCHEME, secret_statement
 
 __all__ = [
     "CATALOG",
@@ -83,8 +84,7 @@ def attach(
     # spill to the home's disk, not to the working directory
     con.execute(f"set memory_limit = '{settings.query_bytes} bytes'")
     con.execute(f"set temp_directory = {literal(str(settings.spill))}")
-    for path in _extensions(settings):
-        con.execute(f"load {literal(str(path))}")
+    _load_extensions(con, settings)
 
     if read_only and not exists:
         raise NoLakeError(f"no lake at {settings.lake_catalog}: {_FIRST}")
@@ -108,6 +108,22 @@ def attach(
         if _NOT_MADE_YET in str(error):
             raise NoLakeError(f"the lake's catalog is there, and holds no lake: {_FIRST}") from None
         raise _cannot_be_opened(error, settings) from None
+
+
+def _load_extensions(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    for path in _extensions(settings):
+        con.execute(f"load {literal(str(path))}")
+    if settings.lake_data.startswith(SCHEME):
+        _give_key(con, settings)
+
+
+def _give_key(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    try:
+        con.execute(secret_statement(settings))
+    except duckdb.Error as error:  # whose message may quote the statement, with the key
+        raise LakeError(
+            f"the key of {settings.lake_data} cannot be used: {type(error).__name__}; check the AWS variables"
+        ) from None
 
 
 def _options(settings: Settings, *, read_only: bool) -> list[str]:

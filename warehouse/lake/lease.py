@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from warehouse.errors import LakeBusyError, LakeError
 from warehouse.files.turns import file_turn, try_lock, unlock
 from warehouse.settings import Settings
+from warehouse.team.server import KEEPALIVE
 
 if TYPE_CHECKING:
     import psycopg
@@ -72,9 +73,11 @@ def _session(purpose: str, connection_string: str) -> "psycopg.Connection[tuple[
         raise LakeError("a PostgreSQL catalog needs the extra 'team': pip install 'loanlake[team]'") from None
 
     try:
-        return psycopg.connect(connection_string, autocommit=True, application_name=f"loanlake: {purpose}"[:63])
+        connection = psycopg.connect(connection_string, autocommit=True, application_name=f"loanlake: {purpose}"[:63])
+        connection.execute(KEEPALIVE)
     except psycopg.OperationalError as error:
         raise LakeError(f"the lake's catalog, a PostgreSQL database, cannot be reached: {error}") from None
+    return connection
 
 
 def _take_turn(try_lock: Callable[[], bool], holder: Callable[[], str], seconds: float) -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from warehouse.batches.files import sent_rows
 from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
+from warehouse.decision_log.handover import handed_over
 from warehouse.decision_log.outbox import connect as connect_to_outbox
 from warehouse.errors import NotFoundError
 from warehouse.lake.connection import CATALOG
@@ -311,6 +312,13 @@ def _remember(person: Person, row: dict[str, Any]) -> None:
 
 
 def _logged(settings: Settings) -> Iterator[tuple[Entries, str, Any]]:
+    if settings.catalog is not None:
+        for entries in KINDS:
+            if "application_id" in entries.columns:
+                decoder = msgspec.msgpack.Decoder(entries.struct)
+                yield from (
+                    (entries, entry_id, decoder.decode(payload)) for entry_id, payload in handed_over(settings, entries)
+                )
     connection: sqlite3.Connection | None = connect_to_outbox(settings)
     if connection is None:
         return

@@ -3,6 +3,7 @@
 from warehouse.settings.checkout import DBT_PROJECT_DIR, IS_CLONE, REPOSITORY
 from warehouse.settings.home import KEY_LIFE, Erasure, Settings, memory_bytes
 from warehouse.settings.pages import PageUrls, Ports
+from warehouse.settings.postgres_uri import postgres_uri
 from warehouse.settings.sqlite_uri import sqlite_uri
 from warehouse.settings.variable import Variable, listed, read
 
@@ -18,6 +19,7 @@ __all__ = [
     "Variable",
     "listed",
     "memory_bytes",
+    "postgres_uri",
     "read",
     "registry",
     "sqlite_uri",

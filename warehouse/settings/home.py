@@ -8,6 +8,7 @@ import getpass
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from msgspec import Meta
 from warehouse.errors import SettingError
 from warehouse.settings.checkout import default_home
 from warehouse.settings.places import Places
+from warehouse.settings.postgres_uri import postgres_uri
+from warehouse.settings.sqlite_uri import sqlite_uri
 from warehouse.settings.variable import Variable, read
 
 Erasure = Literal["delete", "pseudonymise"]
@@ -89,7 +92,7 @@ class Settings(Places):
     catalog: Annotated[
         str | None,
         Variable(
-            "PostgreSQL database of the lake's catalog, for a team.",
+            "PostgreSQL database of the lake's catalog, and of all that the machines of a team share.",
             must="'postgres:' and a libpq connection string",
             hint="leave it unset for the embedded catalog",
             otherwise="SQLite in the home",
@@ -100,6 +103,10 @@ class Settings(Places):
     lake_data: Annotated[
         str,
         Variable("Directory or object store prefix of the lake's Parquet files.", otherwise="`lake/data/` in the home"),
+    ] = ""
+    machine: Annotated[
+        str,
+        Variable("Name of this machine among a team's, for people.", otherwise="the host's name and the home's path"),
     ] = ""
     lease_seconds: Annotated[
         float, Meta(gt=0), Variable("How long a writer waits for its turn to write.", unit="seconds")
@@ -210,7 +217,8 @@ class Settings(Places):
     redis_prefix: Annotated[
         str,
         Variable(
-            "Prefix of all keys in Redis; set it where two homes share a store.", otherwise="from the home's path"
+            "Prefix of all keys in Redis; set it where two homes share a store.",
+            otherwise="from the home's path; of a team from LOANLAKE_LAKE_DATA",
         ),
     ] = "loanlake"
     redis_timeout_seconds: Annotated[
@@ -224,10 +232,13 @@ class Settings(Places):
         env = os.environ if environment is None else environment
         given = read(cls, env)
         home = given["home"] = given.get("home") or _home(str(default_home(env)))
+        lake_data = given.get("lake_data") or _own_lake_data(home)
         return cls(
             **{
-                "lake_data": _own_lake_data(home),
-                "redis_prefix": _own_redis_prefix(home),
+                "lake_data": lake_data,
+                "machine": f"{socket.gethostname()}:{home}",
+                # machines of a team have homes of their own, and one store
+                "redis_prefix": _own_redis_prefix(Path(lake_data) if given.get("catalog") else home),
                 "dev_name": given.get("dev_name") or _user(),
                 **given,
             }
@@ -248,6 +259,25 @@ class Settings(Places):
                 "LOANLAKE_DEFAULT_LENDER"
             )
         return served[0] if served else "simulated"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking and registry store, as SQLAlchemy names it; of a team with its password."""
+        return sqlite_uri(self.mlflow_database) if self.catalog is None else postgres_uri(self.catalog, "mlflow")
+
+    @property
+    def mlflow_artifact_root(self) -> str:
+        """Where MLflow's artifacts are: a directory of the home, or beside the lake's prefix of an object store."""
+        return self._beside_lake("mlflow") or self.mlflow_artifacts.as_uri()
+
+    @property
+    def run_logs(self) -> str | None:
+        """The object store prefix of Dagster's run output; None: in the home."""
+        return self._beside_lake("dagster")
+
+    def _beside_lake(self, name: str) -> str | None:
+        # never below the lake's files: maintenance deletes what it does not know there
+        return f"{self.lake_data.rstrip('/')}-{name}" if self.catalog and "://" in self.lake_data else None
 
     @property
     def training_bytes(self) -> int:

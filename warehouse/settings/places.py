@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from warehouse.settings.sqlite_uri import sqlite_uri
-
 
 class Place:
     """A path below the home, as an attribute of :class:`Places`."""
@@ -88,6 +86,8 @@ class Places:
     dbt_as_of = Place("dbt", "as_of")
     #: The first and last month with a decision, as of the last build of the feature tables.
     months = Place("dbt", "months.json")
+    #: What this machine last saw of its team's servers.
+    team = Place("team")
     #: Output of runs and services, one file each.
     logs = Place("logs")
 
@@ -122,8 +122,3 @@ class Places:
     def deployed_lenders(self) -> tuple[str, ...]:
         """The lenders that a model is served for, by name."""
         return tuple(lender for lender in self.recorded_lenders() if self.deployment(lender).exists())
-
-    @property
-    def mlflow_uri(self) -> str:
-        """MLflow's tracking and registry store, as SQLAlchemy names it."""
-        return sqlite_uri(self.mlflow_database)

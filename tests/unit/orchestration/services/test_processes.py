@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,20 @@ def test_up_starts_api_dagster_daemon_mlflow_and_reports(home: Settings) -> None
         ("MLflow", 3),
         ("Dagster daemon", None),
     ]
+
+
+def test_the_password_of_a_team_is_in_no_command(home: Settings) -> None:
+    """The list of processes shows commands to every user of the machine."""
+    team = replace(home, catalog="host=db user=loans password=s3cret-word dbname=lake", lake_data="s3://lender/lake")
+
+    wanted = services(team, Path("/sockets"), Ports(1, 2, 3, 4))
+
+    assert [service.name for service in wanted if "s3cret-word" in " ".join(service.command)] == []
+    (mlflow,) = [service.environment for service in wanted if service.name == "MLflow"]
+    assert mlflow["MLFLOW_BACKEND_STORE_URI"] == (
+        "postgresql+psycopg2://loans:s3cret-word@db/lake?options=-csearch_path%3Dmlflow"
+    )
+    assert mlflow["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://lender/lake-mlflow"
 
 
 def test_mlflow_is_started_silent_and_alone(home: Settings) -> None:

@@ -2,16 +2,29 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests import team_servers
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, SentRow
 from warehouse.errors import BatchStateError, NotFoundError
 from warehouse.settings import Settings
 
 ROW = SentRow(row_number=1, application_id="app-1", request='{"application_id":"app-1"}')
+
+
+@pytest.fixture(params=["in a file", "on a server"])
+def home(home: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Every test once for one machine, and once for a team."""
+    if request.param == "in a file":
+        yield home
+        return
+    with team_servers.database() as catalog:
+        monkeypatch.setenv("LOANLAKE_CATALOG", f"postgres:{catalog}")
+        yield Settings.from_environment()
 
 
 @pytest.fixture
@@ -189,9 +202,9 @@ def test_what_belongs_to_a_batch_is_its_owners_alone(home: Settings, states: Bat
     files = BatchFiles(home, "b-1")
     files.write_rows([ROW])
 
-    modes = [path.stat().st_mode & 0o077 for path in (files.directory, home.batches, home.batch_states)]
+    kept = [files.directory, home.batches, *([] if home.catalog else [home.batch_states])]
 
-    assert modes == [0, 0, 0]
+    assert [path.stat().st_mode & 0o077 for path in kept] == [0] * len(kept)
 
 
 def test_a_batch_that_is_put_back_waits_twice_as_long_each_time(states: BatchStates) -> None:

@@ -1,0 +1,215 @@
+"""The main job, serving, batches, erasure and maintenance of a team on real servers; the same on one machine.
+
+One home for the module, since a run takes most of a minute. The tests run in the order they are written in. On one
+machine `test_main_job.py` and `test_serving.py` show most of it, so that half is extended.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dagster as dg
+import psycopg
+import pytest
+from click.testing import CliRunner
+from litestar.testing import TestClient
+
+from ml.batches.runs import run_batch
+from ml.decisions.replay import replay
+from ml.registry.deployment import read_deployment
+from ml.registry.tracking import open_client
+from orchestration.defs.maintenance.upkeep import maintain_home
+from orchestration.defs.pipeline.jobs import MAIN_PATH
+from orchestration.defs.training import steps
+from orchestration.people.erasure import erase_person
+from orchestration.people.export import export_person
+from orchestration.running.instance import prepare_dagster_home
+from orchestration.services.status import status_text
+from serving.access.keys import KeyStore
+from serving.app import create_app
+from tests import team_servers
+from tests.integration.test_main_job import LENDER, Home, judge_by_what_decides
+from warehouse import decision_log
+from warehouse.doctor.commands import doctor
+from warehouse.errors import NotFoundError
+from warehouse.lake.connection import DEV, attach, connect, lease
+from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
+from warehouse.settings import Settings
+from warehouse.team import object_store
+
+pytestmark = pytest.mark.slow
+
+APPLICATION = {
+    "application_id": "app-1",
+    "requested_amount": 12_000,
+    "term_months": 36,
+    "annual_rate": 0.1199,
+    "purpose": "debt_consolidation",
+    "annual_income": 58_000,
+    "income_verified": True,
+    "employment_years": 4,
+    "home_ownership": "rent",
+    "debt_to_income": 0.18,
+    "bureau_score": 702,
+    "n_inquiries_6m": 1,
+    "revolving_utilisation": 0.52,
+}
+
+
+@dataclass
+class Lender:
+    """The worker's home with its run, and the home of an API machine: another one in a team."""
+
+    worker: Home
+    run: dg.ExecuteInProcessResult
+    api: Settings
+    decision_id: str = ""
+
+    @property
+    def is_team(self) -> bool:
+        return self.api.catalog is not None
+
+    @property
+    def borrower(self) -> str:
+        rows = self.worker.rows("select min(borrower_id) from core.int_statements where source = 'simulated'")
+        return str(rows[0][0])
+
+    def client(self, patch: pytest.MonkeyPatch) -> TestClient[Any]:
+        patch.setenv("LOANLAKE_HISTORY_MAX_AGE_HOURS", "none")
+        key = KeyStore.of(self.worker.settings).create("tests", ["admin"], rate_limit=10_000)
+        client: TestClient[Any] = TestClient(create_app(self.api))
+        client.headers["Authorization"] = f"Bearer {key}"
+        return client
+
+
+@pytest.fixture(scope="module", params=["team", pytest.param("one machine", marks=pytest.mark.extended)])
+def lender(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    give_parse: Callable[[Settings], None],
+) -> Iterator[Lender]:
+    folder = tmp_path_factory.mktemp("team")
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        variables = {}
+        if request.param == "team":
+            variables = stack.enter_context(team_servers.servers(folder / "moto.log"))
+        for name, value in (variables | {"LOANLAKE_HOME": str(folder / "worker")}).items():
+            patch.setenv(name, value)
+        settings = Settings.from_environment()
+        give_parse(settings)
+        patch.setenv("DAGSTER_HOME", str(prepare_dagster_home(settings)))
+        patch.setattr(steps, "run_gates", judge_by_what_decides)
+        api = replace(settings, home=folder / "api", machine="api") if variables else settings
+        with dg.DagsterInstance.get() as instance:
+            home = Home(settings, instance)
+            yield Lender(home, home.run(MAIN_PATH), api)
+
+
+def test_the_run_publishes_a_model(lender: Lender) -> None:
+    assert lender.run.success
+
+    served = read_deployment(lender.api, LENDER)
+
+    assert served is not None
+    assert served.model_version == 1
+    champion = open_client(lender.worker.settings).get_model_version_by_alias(served.model_name, "champion")
+    assert int(champion.version) == 1
+    assert lender.worker.instance.get_run_by_id(lender.run.run_id).is_success  # type: ignore[union-attr]
+
+
+def test_everything_of_a_team_is_on_its_servers(lender: Lender) -> None:
+    if not lender.is_team:
+        pytest.skip("one machine has no servers")
+    home = lender.worker.settings.home
+    objects = object_store.client().list_objects_v2(Bucket="lender", MaxKeys=1_000)["Contents"]
+    prefixes = {entry["Key"].partition("/")[0] for entry in objects}
+    with psycopg.connect(lender.api.catalog or "") as server:
+        schemas = {name for (name,) in server.execute("select distinct schemaname from pg_tables").fetchall()}
+
+    assert prefixes >= {"lake", "lake-mlflow"}
+    assert schemas >= {"public", "loanlake", "mlflow", "dagster"}
+    assert not (home / "lake" / "data").exists()
+    assert not (home / "lake" / "catalog.sqlite").exists()
+    assert not (home / "mlflow").exists()
+    assert list((home / "dagster").rglob("*.db")) == []
+
+
+def test_a_decision_of_an_api_machine_is_replayed_by_the_worker(lender: Lender) -> None:
+    with pytest.MonkeyPatch.context() as patch, lender.client(patch) as client:
+        answer = client.post("/v1/scores", json=APPLICATION | {"borrower_id": lender.borrower})
+        assert answer.status_code == 200, answer.text
+        lender.decision_id = answer.json()["decision_id"]
+    assert decision_log.ingest_into_lake(lender.worker.settings).n_decisions == 1
+
+    replayed = replay(lender.worker.settings, lender.decision_id)
+
+    assert answer.json()["status"] == "scored"
+    assert replayed.equal, replayed.text
+    assert decision_log.find_decision(lender.api, lender.decision_id).probability == answer.json()["probability"]
+
+
+def test_a_batch_is_accepted_by_the_api_and_scored_by_the_worker(lender: Lender) -> None:
+    rows = [APPLICATION | {"application_id": f"batch-{n}", "borrower_id": lender.borrower} for n in range(3)]
+    with pytest.MonkeyPatch.context() as patch, lender.client(patch) as client:
+        sent = client.post("/v1/batches", json={"applications": rows})
+        assert sent.status_code == 202, sent.text
+        done = run_batch(lender.worker.settings, sent.json()["batch_id"], run_id="tests")
+        results = client.get(f"/v1/batches/{sent.json()['batch_id']}/results")
+
+    assert done is not None
+    assert (done.state, done.n_scored) == ("succeeded", 3), done.reason
+    assert results.status_code == 200
+    assert decision_log.ingest_into_lake(lender.worker.settings).n_decisions == 3
+
+
+def test_status_and_doctor_find_everything_in_order(lender: Lender) -> None:
+    text = status_text(lender.worker.settings)
+
+    result = CliRunner().invoke(doctor)
+
+    assert "0 decisions and outcomes wait for ingestion" in text
+    assert "default_risk_simulated" in text
+    assert "api: " not in text  # it stopped as it should
+    assert result.exit_code == 0, result.output
+    assert "failed" not in result.output
+    assert team_servers.PASSWORD not in text + result.output
+
+
+def test_an_analysts_lake_is_beside_the_teams_and_takes_no_lease_of_it(lender: Lender) -> None:
+    settings = lender.worker.settings
+    own = of_dev_lake(settings, "ada")
+
+    with lease("dbt build", own), lease("a writer of production", settings), connect(settings) as con:
+        attach(con, own, read_only=False, name=DEV)
+        con.execute("create schema dev.core")
+        con.execute("create table dev.core.t as select count(*) as n from lake.core.int_applications")
+        assert con.execute("from dev.core.t").fetchone() != (0,)
+
+    assert dev_lakes(settings) == ["ada"]
+    drop_dev_lake(settings, "ada")
+    assert dev_lakes(settings) == []
+
+
+def test_a_person_is_exported_and_erased_everywhere(lender: Lender) -> None:
+    settings, borrower = lender.worker.settings, lender.borrower
+    exported = export_person(settings, borrower, by="tests")
+
+    erased = erase_person(settings, borrower, reason="a request", by="tests", at_once=True)
+
+    assert len(exported["lake"]["serving.predictions"]) == 4
+    assert erased.counts["serving.predictions"] == 4
+    with pytest.raises(NotFoundError):
+        decision_log.find_decision(lender.api, lender.decision_id)
+    assert lender.worker.rows(f"select count(*) from core.int_statements where borrower_id = '{borrower}'") == [(0,)]
+
+
+def test_maintenance_keeps_every_row(lender: Lender) -> None:
+    before = lender.worker.rows("select count(*), sum(requested_amount) from core.int_applications")
+
+    done = maintain_home(lender.worker.settings, retention_days=0, grace_hours=0)
+
+    assert done.lake.n_snapshots >= 1
+    assert lender.worker.rows("select count(*), sum(requested_amount) from core.int_applications") == before
+    with connect(lender.api) as con:
+        assert con.execute("select count(*) from monitoring.gate_results").fetchone() != (0,)
