@@ -284,7 +284,10 @@ def _measure_drift(
         [month],
     )
     con.unregister("walk_decided")
-    features = compare_features(con, contract)
+    n_reference, n_decisions = (
+        int(con.execute(f"select count(*) from {table}").fetchall()[0][0]) for table in (REFERENCE, CURRENT)
+    )
+    features = compare_features(con, contract, n_reference=n_reference, n_decisions=n_decisions)
     (score,) = compare_scores(con)
     worst = max(features, key=lambda row: row.psi_of_limit)
     return {

@@ -102,7 +102,7 @@ def _erase_from_server(settings: Settings, pattern: str) -> int:
         words = pattern.replace(r"\b", r"\y")  # PostgreSQL's name for a word's edge
         for table, column in columns:
             changed = connection.execute(
-                f"update {table} set {column} = regexp_replace({column}, %s, %s, 'g') where {column} ~ %s",  # type: ignore[arg-type]
+                f"update {table} set {column} = regexp_replace({column}, %s, %s, 'g') where {column} ~ %s",
                 [words, ERASED, words],
             )
             n_changed += changed.rowcount > 0

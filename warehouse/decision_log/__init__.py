@@ -29,11 +29,10 @@ from warehouse.decision_log.outbox import (
     find_by_key,
     find_in_outbox,
     find_shadow_in_outbox,
-    newest_in_lake,
     newest_in_outbox,
 )
 from warehouse.decision_log.pruning import Pruned, prune
-from warehouse.decision_log.search import DecisionQuery, search_decisions
+from warehouse.decision_log.search import DecisionQuery, newest_in_lake, search_decisions
 
 __all__ = [
     "Backlog",
