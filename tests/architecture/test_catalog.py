@@ -12,7 +12,8 @@ from warehouse.settings import REPOSITORY
 
 SOURCE = ("warehouse", "ml", "serving", "orchestration", "benchmarks")
 #: Opens the catalog by Python's SQLite, in a process in which nothing is attached.
-IN_A_PROCESS_OF_ITS_OWN = "warehouse/lake/catalog_pages.py"
+PAGES, COPY = "warehouse/lake/catalog_pages.py", "warehouse/lake/catalog_copy.py"
+IN_PROCESSES_OF_THEIR_OWN = {PAGES, COPY}
 #: Names the catalog, and hands it to DuckDB or asks whether it is there.
 HAND_IT_TO_DUCKDB = {
     "warehouse/settings/places.py",
@@ -29,8 +30,8 @@ def test_only_a_process_of_its_own_gives_the_catalog_to_another_sqlite() -> None
     naming = {name for name, tree in _modules() if _names_catalog(tree)}
     with_another = {name for name, tree in _modules() if name in naming and _imports(tree) & OTHER_COPIES}
 
-    assert with_another == {IN_A_PROCESS_OF_ITS_OWN}
-    assert naming == HAND_IT_TO_DUCKDB | {IN_A_PROCESS_OF_ITS_OWN}
+    assert with_another == IN_PROCESSES_OF_THEIR_OWN
+    assert naming == HAND_IT_TO_DUCKDB | IN_PROCESSES_OF_THEIR_OWN
 
 
 def test_no_module_opens_the_catalog_as_a_file() -> None:
@@ -46,7 +47,7 @@ def test_no_module_opens_the_catalog_as_a_file() -> None:
 
 def test_what_opens_the_catalog_runs_only_as_a_program() -> None:
     """Called as a function it would close the catalog in its caller's process."""
-    tree = dict(_modules())[IN_A_PROCESS_OF_ITS_OWN]
+    tree = dict(_modules())[PAGES]
     importable = {
         node.name
         for node in ast.walk(tree)
@@ -70,6 +71,21 @@ def test_what_opens_the_catalog_runs_only_as_a_program() -> None:
     assert importable == {"_vacuum"}
     assert imported == {"give_free_pages_back"}
     assert "_vacuum" not in calls
+
+
+def test_what_copies_the_catalog_runs_only_as_a_program() -> None:
+    """Its functions open the copy alone."""
+    tree = dict(_modules())[COPY]
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+    opening = {
+        (function.name, ast.unparse(call.args[0]))
+        for function in functions
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and _called(call) in {"connect", "copy_sqlite", *OPENING}
+    }
+
+    assert opening == {("_contents", "f'{copy.as_uri()}?mode=ro'")}
 
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:

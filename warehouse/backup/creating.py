@@ -27,7 +27,7 @@ from warehouse.decision_log.second_copy import prune_copies
 from warehouse.errors import BackupError, NotFoundError, SettingError
 from warehouse.files.drafts import draft_directory
 from warehouse.files.sqlite_copy import copy_sqlite
-from warehouse.lake.catalog_copy import CopiedCatalog, copy_catalog, read_copy
+from warehouse.lake.catalog_copy import CopiedCatalog, copy_catalog
 from warehouse.people.pseudonyms import pseudonyms
 from warehouse.settings import Settings
 
@@ -110,11 +110,9 @@ def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile]) -
             if path == settings.outbox:
                 n_decisions = _n_entries(copy)
             files.append(_keep_copy(settings, store, path, copy))
-        catalog = None
-        if settings.lake_catalog.exists():
-            copy_catalog(settings, copy)
-            catalog = read_copy(copy)
-            files.append(_keep_copy(settings, store, settings.lake_catalog, copy))
+        catalog = copy_catalog(settings, copy)
+        if catalog is not None:
+            files.append(_keep_copy(settings, store, catalog.of, copy))
     files += [kept for path in other_files(settings) if (kept := _keep_file(settings, store, path, known)) is not None]
     files += _data_files(settings, store, catalog, known)
     if watched(settings) != before:

@@ -50,15 +50,24 @@ _ROWS = """
 
 @dataclass(frozen=True)
 class CopiedCatalog:
-    """What a copy names. ``files``: of all its snapshots, relative to the lake's data; ``rows``: by table, newest."""
+    """What a copy of the catalog ``of`` names. ``files``: of all its snapshots, relative to the lake's data.
 
+    ``rows``: by table, of the newest snapshot.
+    """
+
+    of: Path
     snapshot: int
     files: tuple[str, ...]
     rows: dict[str, int]
 
 
-def copy_catalog(settings: Settings, to: Path) -> None:
-    """Copy this home's embedded catalog to a new file; raises LakeError if it cannot be read or is damaged."""
+def copy_catalog(settings: Settings, to: Path) -> CopiedCatalog | None:
+    """Copy this home's embedded catalog to a new file; None if there is none.
+
+    Raises LakeError if it cannot be read, is damaged, or names files that are not below the lake's data.
+    """
+    if not settings.lake_catalog.exists():
+        return None
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "warehouse.lake.catalog_copy", str(settings.lake_catalog), str(to)],
         cwd=REPOSITORY,
@@ -70,11 +79,11 @@ def copy_catalog(settings: Settings, to: Path) -> None:
         raise LakeError(
             f"the catalog {settings.lake_catalog} cannot be copied: {done.stderr.strip()[-500:] or 'killed'}"
         )
+    return _contents(to, of=settings.lake_catalog)
 
 
-def read_copy(path: Path) -> CopiedCatalog:
-    """What the copy of a catalog names; raises LakeError if its files are not all below the lake's data."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as catalog:
+def _contents(copy: Path, *, of: Path) -> CopiedCatalog:
+    with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as catalog:
         ((snapshot,),) = catalog.execute("select max(snapshot_id) from ducklake_snapshot").fetchall()
         rows = {name: int(n_rows) for name, n_rows in catalog.execute(_ROWS).fetchall()}
         found = set()
@@ -82,7 +91,7 @@ def read_copy(path: Path) -> CopiedCatalog:
             if not (is_relative and parts[1] and parts[3]):
                 raise LakeError(f"the data file {name} is not below the lake's data, so a backup does not reach it")
             found.add(f"{parts[0]}{parts[2]}{name}")
-    return CopiedCatalog(int(snapshot), tuple(sorted(found)), rows)
+    return CopiedCatalog(of, int(snapshot), tuple(sorted(found)), rows)
 
 
 if __name__ == "__main__":

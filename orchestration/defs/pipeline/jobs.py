@@ -97,7 +97,7 @@ drift_report = dg.define_asset_job(
 )
 maintain = dg.define_asset_job(
     "maintain",
-    selection=_maintenance,
+    selection=dg.AssetSelection.assets(layers.MAINTENANCE),
     description="Merge the lake's small files, expire old snapshots that no model names, prune the API's decision log.",
 )
 back_up = dg.define_asset_job(

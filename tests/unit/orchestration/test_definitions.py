@@ -149,6 +149,7 @@ def test_every_step_that_writes_to_the_lake_takes_its_turn_in_the_pool(repositor
         "serving__predictions",
         "monitoring__drift_report",
         "monitoring__pages",
+        "maintenance__backup",
     }
 
 

@@ -15,6 +15,7 @@ from warehouse.backup.restoring import restore_files
 from warehouse.backup.store import Store, open_store
 from warehouse.decision_log import count_pending, ingest_into_lake
 from warehouse.errors import BackupError, NotFoundError, SettingError
+from warehouse.lake.catalog_copy import CopiedCatalog
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
@@ -66,10 +67,10 @@ def test_what_is_committed_during_a_backup_leaves_it_consistent(
     log_decision(home, "d-1")
     copy_catalog = creating.copy_catalog
 
-    def copy_later(settings: Settings, to: Path) -> None:
+    def copy_later(settings: Settings, to: Path) -> CopiedCatalog | None:
         log_decision(home, "d-2")
         ingest_into_lake(home)
-        copy_catalog(settings, to)
+        return copy_catalog(settings, to)
 
     monkeypatch.setattr(creating, "copy_catalog", copy_later)
     create_backup(home, store)
