@@ -14,12 +14,13 @@ SOURCE = ("warehouse", "ml", "serving", "orchestration", "benchmarks")
 #: Opens the catalog by Python's SQLite, in a process in which nothing is attached.
 PAGES, COPY = "warehouse/lake/catalog_pages.py", "warehouse/lake/catalog_copy.py"
 IN_PROCESSES_OF_THEIR_OWN = {PAGES, COPY}
-#: Names the catalog, and hands it to DuckDB or asks whether it is there.
+#: Names the catalog, and hands it to DuckDB, asks whether it is there, or leaves it out of what it copies.
 HAND_IT_TO_DUCKDB = {
     "warehouse/settings/places.py",
     "warehouse/lake/connection.py",
     "warehouse/lake/maintenance.py",
     "warehouse/lake/dev_lakes.py",
+    "warehouse/backup/contents.py",
 }
 #: Modules that bring, or lead to, a copy of SQLite, and calls that open a file or copy it.
 OTHER_COPIES = {"sqlite3", "sqlalchemy", "aiosqlite", "mlflow", "dagster"}

@@ -24,7 +24,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     where = "{}:{}".format(*server.get_host_and_port())
     options = f"endpoint_override={where}&scheme=http&region=eu-central-1"
     pyarrow.fs.FileSystem.from_uri(f"s3://bank?{options}&allow_bucket_creation=true")[0].create_dir("bank")
-    yield f"s3://bank/loanlake?{options}"
+    # what a server of this process keeps outlives it
+    yield f"s3://bank/{tmp_path.name}?{options}"
     server.stop()
 
 
