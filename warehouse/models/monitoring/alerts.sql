@@ -154,8 +154,8 @@ estimated_performance as (
                 then 'the model is estimated to rank this month''s decisions worse than those it was tested on (AUC)'
             when metric = 'pooled_default_rate'
                 then
-                    'the applicants of this month and those before it are estimated to default more often than those the '
-                    || 'model was tested on'
+                    'the applicants of this month and those before it are estimated to default more often than those '
+                    || 'the model was tested on'
             else 'this month''s applicants are estimated to default more often than those the model was tested on'
         end
         || case
@@ -243,26 +243,27 @@ data_anomaly as (
         checks.source,
         cast(null as {{ dbt.type_string() }}) as model_name,
         cast(null as integer) as model_version,
-        month as raised_for,
-        checks.entity || ': ' || case figure
-            when 'missing' then 'missing ' || column_name
-            when 'category' then 'new values of ' || column_name
-            else figure
+        checks.month as raised_for,
+        checks.entity || ': ' || case checks.figure
+            when 'missing' then 'missing ' || checks.column_name
+            when 'category' then 'new values of ' || checks.column_name
+            else checks.figure
         end as subject,
-        max(value) as value,
-        max_by(case when value > high then high else low end, value) as threshold,
-        max(case when is_severe then 1 else 0 end) = 1 as is_severe,
-        case figure
+        max(checks.value) as value,
+        max_by(case when checks.value > checks.high then checks.high else checks.low end, checks.value) as threshold,
+        max(case when checks.is_severe then 1 else 0 end) = 1 as is_severe,
+        case checks.figure
             when 'volume'
                 then
-                    cast(max(n_rows) as {{ dbt.type_string() }}) || ' rows became known, about '
-                    || cast(cast(round(max(expected)) as bigint) as {{ dbt.type_string() }}) || ' were expected'
-            when 'missing' then 'the share of ' || column_name || ' that is missing is not as in the months before'
+                    cast(max(checks.n_rows) as {{ dbt.type_string() }}) || ' rows became known, about '
+                    || cast(cast(round(max(checks.expected)) as bigint) as {{ dbt.type_string() }}) || ' were expected'
+            when 'missing'
+                then 'the share of ' || checks.column_name || ' that is missing is not as in the months before'
             when 'duplicates' then 'rows repeat others under another key'
             when 'delay' then 'rows became known later than in the months before (mean days)'
             else
-                cast(count(*) as {{ dbt.type_string() }}) || ' values of ' || column_name
-                || ' that hardly any earlier row had, such as ' || max_by(category, value)
+                cast(count(*) as {{ dbt.type_string() }}) || ' values of ' || checks.column_name
+                || ' that hardly any earlier row had, such as ' || max_by(checks.category, checks.value)
         end as message
     from {{ ref('data_checks') }} as checks
     left join live on live.source = checks.source
@@ -270,14 +271,14 @@ data_anomaly as (
         on usual_volumes.source = checks.source
         and usual_volumes.entity = checks.entity
     where
-        is_anomaly
+        checks.is_anomaly
         and not (
-            figure = 'volume'
-            and coalesce(value < low, false)
+            checks.figure = 'volume'
+            and coalesce(checks.value < checks.low, false)
             and live.source is null
-            and coalesce(month > usual_volumes.last_month, false)
+            and coalesce(checks.month > usual_volumes.last_month, false)
         )
-    group by checks.source, month, checks.entity, figure, column_name
+    group by checks.source, checks.month, checks.entity, checks.figure, checks.column_name
 ),
 
 late_source as (
