@@ -151,5 +151,5 @@ def test_prometheus_scrapes_both_apis_by_the_job_that_the_rules_know() -> None:
     assert job["static_configs"] == [{"targets": ["api-1:8000", "api-2:8000"]}]
 
 
-def test_the_settings_of_duckdb_are_all_used() -> None:
+def test_every_other_variable_is_one_of_the_object_stores() -> None:
     assert {name for name in SERVICES["api-1"]["environment"] if not name.startswith("LOANLAKE_")} == FOREIGN
