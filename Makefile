@@ -102,7 +102,7 @@ $(CHECKS)/.ready: requirements.lock | $(READY)
 CHECKS_LEFT_OUT := CKV_DOCKER_7,CKV_K8S_14,CKV_K8S_21,CKV_K8S_35,CKV_K8S_43
 lint-deploy: $(CHECKS)/.ready
 	$(CHECKS)/bin/hadolint deploy/image/Dockerfile
-	cd deploy/compose && sed 's/_PASSWORD=$$/_PASSWORD=placeholder/' env.example > $(CURDIR)/$(CHECKS)/env && \
+	cd deploy/compose && sed 's/=$$/=placeholder/' env.example > $(CURDIR)/$(CHECKS)/env && \
 		$(CURDIR)/$(CHECKS)/bin/docker-compose --env-file $(CURDIR)/$(CHECKS)/env config --quiet
 	BC_SKIP_MAPPING=TRUE $(CHECKS)/bin/checkov --skip-download --compact --quiet --skip-check $(CHECKS_LEFT_OUT) \
 		--framework dockerfile kubernetes terraform --directory deploy

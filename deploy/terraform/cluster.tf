@@ -1,4 +1,4 @@
-# A Kubernetes cluster with one group of nodes in one zone: the home's volume is of that zone.
+# A Kubernetes cluster whose nodes are in all zones: the API's pods spread over them.
 resource "aws_eks_cluster" "loanlake" {
   name     = local.name
   version  = "1.33"
@@ -18,16 +18,16 @@ resource "aws_eks_cluster" "loanlake" {
 
 resource "aws_eks_node_group" "loanlake" {
   cluster_name    = aws_eks_cluster.loanlake.name
-  node_group_name = "home"
+  node_group_name = "team"
   node_role_arn   = aws_iam_role.node.arn
-  subnet_ids      = [var.home_subnet_id]
+  subnet_ids      = var.private_subnet_ids
   instance_types  = [var.node_instance]
   disk_size       = 100
-  # the second takes over when the first is lost; the volume follows the pods
+  # without one of three, the others carry three API pods and the worker; a pod's volume stays in its zone
   scaling_config {
-    desired_size = 2
-    min_size     = 2
-    max_size     = 3
+    desired_size = 3
+    min_size     = 3
+    max_size     = 6
   }
   depends_on = [aws_iam_role_policy_attachment.node]
 }

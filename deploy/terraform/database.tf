@@ -1,4 +1,4 @@
-# The lake's catalog. A standby in another zone takes over within minutes; the replica is for reading and for a copy
+# All that a team's machines share but files and the online store. A standby in another zone takes over within minutes; the replica is for reading and for a copy
 # that can be promoted by hand.
 resource "aws_db_subnet_group" "loanlake" {
   name       = local.name
@@ -23,7 +23,7 @@ resource "aws_db_parameter_group" "loanlake" {
 }
 
 resource "aws_db_instance" "catalog" {
-  # checkov:skip=CKV_AWS_161: DuckDB's PostgreSQL client has a password, no token of IAM
+  # checkov:skip=CKV_AWS_161: the clients of DuckDB, MLflow and Dagster have a password, no token of IAM
   identifier                      = local.name
   engine                          = "postgres"
   engine_version                  = "16"
@@ -41,6 +41,7 @@ resource "aws_db_instance" "catalog" {
   parameter_group_name            = aws_db_parameter_group.loanlake.name
   vpc_security_group_ids          = [aws_security_group.servers.id]
   publicly_accessible             = false
+  # to any second of these days
   backup_retention_period         = 14
   copy_tags_to_snapshot           = true
   deletion_protection             = true

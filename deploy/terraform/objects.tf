@@ -1,4 +1,4 @@
-# The lake's Parquet files. Loanlake never changes a file: a version beside it protects from a deletion by mistake.
+# The lake's Parquet files, MLflow's artifacts, output of Dagster's steps. An older version protects from a deletion.
 resource "aws_s3_bucket" "lake" {
   # checkov:skip=CKV_AWS_144: a copy in another region is a decision about law and cost; docs/deployment.md names it
   # checkov:skip=CKV2_AWS_62: nothing waits for events of the bucket
@@ -29,7 +29,8 @@ resource "aws_s3_bucket_public_access_block" "lake" {
   restrict_public_buckets = true
 }
 
-# An erased person's files are gone from the lake immediately, and from the versions after this time. Write the days into your
+# A restored database may name files that were deleted since its backup: versions stay for longer than its backups do. An
+# erased person's files are gone from the lake immediately, and from the versions after this time: write the days into your
 # record of processing.
 resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   bucket     = aws_s3_bucket.lake.id
@@ -38,7 +39,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     id     = "old-versions"
     status = "Enabled"
     filter {}
-    noncurrent_version_expiration { noncurrent_days = 14 }
+    noncurrent_version_expiration { noncurrent_days = 16 }
     abort_incomplete_multipart_upload { days_after_initiation = 2 }
   }
 }
@@ -77,9 +78,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "logs" {
   }
 }
 
-# DuckDB signs its requests with a key: a user that can do nothing but read and write this bucket
+# DuckDB, MLflow and Dagster sign with a key: of a user that can do nothing but read and write this bucket
 resource "aws_iam_user" "lake" {
-  # checkov:skip=CKV_AWS_273: a program's key, not a person's; DuckDB's httpfs reads AWS_ACCESS_KEY_ID
+  # checkov:skip=CKV_AWS_273: a program's key, not a person's; DuckDB keeps a role's key beyond its hour
   name = "${local.name}-lake"
 }
 
@@ -94,7 +95,8 @@ resource "aws_iam_user_policy" "lake" {
       {
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
-        Resource = ["${aws_s3_bucket.lake.arn}/lake/*"]
+        # what Loanlake derives from LOANLAKE_LAKE_DATA; docs/team.md
+        Resource = [for suffix in ["", "-mlflow", "-dagster", "-dev", "-doctor"] : "${aws_s3_bucket.lake.arn}/lake${suffix}/*"]
       },
       { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.loanlake.arn] },
     ]

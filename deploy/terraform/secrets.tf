@@ -7,6 +7,13 @@ resource "aws_secretsmanager_secret" "servers" {
   recovery_window_in_days = 30
 }
 
+# Pseudonyms of erased persons: never replaced, and kept with the backups
+resource "random_password" "erasure" {
+  length  = 48
+  special = false
+  lifecycle { prevent_destroy = true }
+}
+
 resource "aws_secretsmanager_secret_version" "servers" {
   secret_id = aws_secretsmanager_secret.servers.id
   secret_string = jsonencode({
@@ -16,6 +23,7 @@ resource "aws_secretsmanager_secret_version" "servers" {
     ])
     LOANLAKE_LAKE_DATA    = "s3://${aws_s3_bucket.lake.bucket}/lake/"
     LOANLAKE_REDIS_URL    = "rediss://:${random_password.redis.result}@${aws_elasticache_replication_group.online.primary_endpoint_address}:6379/0"
+    LOANLAKE_ERASURE_KEY  = random_password.erasure.result
     AWS_ACCESS_KEY_ID     = aws_iam_access_key.lake.id
     AWS_SECRET_ACCESS_KEY = aws_iam_access_key.lake.secret
     AWS_REGION            = var.region

@@ -18,17 +18,12 @@ variable "vpc_id" {
 }
 
 variable "private_subnet_ids" {
-  description = "Private subnets in at least two zones, for the servers and the nodes."
+  description = "Private subnets in at least two zones, better three, for the servers and the nodes."
   type        = list(string)
   validation {
     condition     = length(var.private_subnet_ids) >= 2
     error_message = "private_subnet_ids must name subnets in at least two zones."
   }
-}
-
-variable "home_subnet_id" {
-  description = "The private subnet of the nodes: one zone, since the home's volume is of one zone."
-  type        = string
 }
 
 variable "database_instance" {
@@ -38,7 +33,7 @@ variable "database_instance" {
 }
 
 variable "node_instance" {
-  description = "Size of a node. One node carries the API, Dagster and MLflow."
+  description = "Size of a node. One must carry the worker, whose runs may use 16 GiB, and API pods."
   type        = string
-  default     = "m6i.4xlarge"
+  default     = "m6i.2xlarge"
 }

@@ -6,8 +6,10 @@ from pathlib import Path
 from warehouse.settings import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
-#: Read by DuckDB's httpfs; everything of Loanlake's own is in the registry of settings.
-FOREIGN = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "DUCKDB_S3_ENDPOINT", "DUCKDB_S3_USE_SSL"}
+#: Read by warehouse/team/object_store.py and boto3; everything of Loanlake's own is in the registry of settings.
+FOREIGN = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL_S3"}
+#: Without one of them, pods with homes of their own would be as many lenders.
+OF_A_TEAM = {"LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_REDIS_URL", "LOANLAKE_ERASURE_KEY"}
 
 
 def commands_of(text: str) -> set[str]:

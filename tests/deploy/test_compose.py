@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.folder import DEPLOY, FOREIGN
+from tests.deploy.folder import DEPLOY, FOREIGN, OF_A_TEAM
 
 FOLDER = DEPLOY / "compose"
 TEXT = (FOLDER / "compose.yaml").read_text()
@@ -21,7 +21,47 @@ def test_it_has_all_that_a_team_runs() -> None:
     assert set(SERVICES) == {
         *("api-1", "api-2", "nginx", "dagster-webserver", "dagster-daemon", "mlflow"),
         *("postgres", "redis", "objects", "bucket", "prometheus", "alertmanager", "grafana"),
+        *("backup", "backup-objects"),
     }
+
+
+def _homes() -> dict[str, str]:
+    return {name: volume.partition(":")[0] for name in OURS for volume in SERVICES[name]["volumes"]}
+
+
+def test_a_machine_has_a_home_and_a_name_of_its_own() -> None:
+    names = {SERVICES[name]["environment"]["LOANLAKE_MACHINE"] for name in OURS}
+
+    assert _homes() == {
+        "api-1": "api-1",
+        "api-2": "api-2",
+        **dict.fromkeys(["dagster-webserver", "dagster-daemon", "mlflow"], "worker"),
+    }
+    assert names == OURS
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_machines_share_their_servers(name: str) -> None:
+    given = SERVICES[name]["environment"]
+
+    assert set(given) >= OF_A_TEAM | FOREIGN
+    assert {variable: given[variable] for variable in OF_A_TEAM} == {
+        variable: SERVICES["api-1"]["environment"][variable] for variable in OF_A_TEAM
+    }
+    # the addresses are services of the file
+    assert re.findall(r"host=(\w+)", given["LOANLAKE_CATALOG"]) == ["postgres"]
+    assert re.findall(r"@(\w+):", given["LOANLAKE_REDIS_URL"]) == ["redis"]
+    assert given["AWS_ENDPOINT_URL_S3"] == "http://objects:9000"
+    assert f"here/{given['LOANLAKE_LAKE_DATA'].split('/')[2]} " in f"{SERVICES['bucket']['command'][0]} "
+
+
+def test_a_backup_copies_the_database_before_the_objects() -> None:
+    """`loanlake backup` refuses a team's home; data files are only added, so that a dump finds those it names."""
+    steps = re.findall(r"docker compose run --rm ([\w-]+)", (FOLDER / "README.md").read_text())
+
+    assert steps == ["backup", "backup-objects"]
+    assert "--remove" not in " ".join(SERVICES["backup-objects"]["command"])
+    assert all(SERVICES[name]["profiles"] == ["backup"] for name in ("backup", "backup-objects"))
 
 
 @each_service
@@ -111,5 +151,5 @@ def test_prometheus_scrapes_both_apis_by_the_job_that_the_rules_know() -> None:
     assert job["static_configs"] == [{"targets": ["api-1:8000", "api-2:8000"]}]
 
 
-def test_the_settings_of_duckdb_are_all_used() -> None:
+def test_every_other_variable_is_one_of_the_object_stores() -> None:
     assert {name for name in SERVICES["api-1"]["environment"] if not name.startswith("LOANLAKE_")} == FOREIGN

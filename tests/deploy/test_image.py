@@ -54,8 +54,9 @@ def test_the_api_needs_a_part_of_what_loanlake_does() -> None:
     api = {name(each) for each in PROJECT["dependency-groups"]["api"]}
     worker = {name(each) for each in PROJECT["project"]["dependencies"]}
 
-    # but for the two servers of a team
-    assert api - worker <= {name(each) for each in PROJECT["project"]["optional-dependencies"]["team"]}
+    team = {name(each) for each in PROJECT["project"]["optional-dependencies"]["team"]}
+    # but for the servers of a team, all of them: they are imported when a variable names a server
+    assert api - worker == {each for each in team if not each.startswith("dagster")}
 
 
 def test_the_api_can_be_imported_with_nothing_but_what_its_image_has() -> None:
@@ -119,18 +120,38 @@ def test_what_is_copied_is_not_ignored() -> None:
 
 @pytest.mark.parametrize(
     ("name", "program", "port"),
-    [("webserver", "dagster-webserver", 3000), ("daemon", "dagster-daemon", None), ("mlflow", "mlflow", 5000)],
+    [
+        ("webserver", "dagster-webserver", 3000),
+        ("daemon", "dagster-daemon", None),
+        ("alive", "dagster-daemon", None),
+        ("mlflow", "mlflow", 5000),
+    ],
 )
 def test_a_service_is_a_program_of_the_worker(
     service: ModuleType, home: object, name: str, program: str, port: int | None
 ) -> None:
-    command = service.command(name)
+    command, _ = service.command(name)
 
     assert program in " ".join(command)
     assert all(Path(word).exists() for word in command if word.endswith(".yaml"))
     assert (str(port) in command) == (port is not None)
 
 
+def test_a_teams_password_is_not_among_mlflows_arguments(
+    service: ModuleType, home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of processes would show it."""
+    monkeypatch.setenv("LOANLAKE_CATALOG", "postgres:host=db dbname=loanlake user=loanlake password=s3cret-word")
+    monkeypatch.setenv("LOANLAKE_LAKE_DATA", "s3://lender-lake/lake/")
+    monkeypatch.setattr("orchestration.running.instance.make_schemas", lambda settings: None)
+
+    command, environment = service.command("mlflow")
+
+    assert "s3cret-word" not in " ".join(command)
+    assert "s3cret-word" in environment["MLFLOW_BACKEND_STORE_URI"]
+    assert environment["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://lender-lake/lake-mlflow"
+
+
 def test_a_service_that_there_is_not_is_refused(service: ModuleType) -> None:
-    with pytest.raises(SystemExit, match="webserver, daemon or mlflow: found scheduler"):
+    with pytest.raises(SystemExit, match="webserver, daemon, mlflow or alive: found scheduler"):
         service.main(["scheduler"])

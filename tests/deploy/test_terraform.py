@@ -1,12 +1,14 @@
 """Terraform's files can be read, declare what they use, and hand the pods settings that there are."""
 
+import json
 import re
 from typing import Any
 
 import hcl2
 import pytest
 
-from tests.deploy.folder import DEPLOY
+from tests.deploy.folder import DEPLOY, FOREIGN, OF_A_TEAM
+from warehouse.settings import Settings
 
 FOLDER = DEPLOY / "terraform"
 TEXTS = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.tf"))}
@@ -49,7 +51,33 @@ def test_the_secret_holds_settings_that_there_are(settings_known: set[str]) -> N
     names = set(re.findall(r"^ +([A-Z_]+) += ", secret, re.MULTILINE))
 
     assert names <= settings_known
-    assert {"LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_REDIS_URL"} <= names
+    # Amazon's own store needs no address
+    assert names == OF_A_TEAM | FOREIGN - {"AWS_ENDPOINT_URL_S3"}
+
+
+def test_nodes_are_in_every_zone_and_two_carry_on() -> None:
+    least = re.findall(r"min_size += (\d+)", TEXTS["cluster.tf"])
+
+    assert re.findall(r"^  subnet_ids += (\S+)", TEXTS["cluster.tf"], re.MULTILINE) == ["var.private_subnet_ids"]
+    assert least == ["3"]
+
+
+def test_deleted_objects_stay_for_longer_than_the_databases_backups() -> None:
+    """A restored catalog names files that were deleted after its backup."""
+    [database] = re.findall(r"backup_retention_period += (\d+)", TEXT)
+    [objects] = re.findall(r"noncurrent_days = (\d+)", TEXT)
+
+    assert int(objects) > int(database)
+
+
+def test_the_key_reaches_every_prefix_that_loanlake_derives() -> None:
+    settings = Settings.from_environment(
+        {"LOANLAKE_CATALOG": "postgres:host=db dbname=loanlake", "LOANLAKE_LAKE_DATA": "s3://bucket/lake/"}
+    )
+    [suffixes] = re.findall(r"for suffix in (\[.+?\])", TEXTS["objects.tf"])
+    reached = {f"s3://bucket/lake{suffix}" for suffix in json.loads(suffixes)}
+
+    assert {"s3://bucket/lake", settings.mlflow_artifact_root, settings.run_logs} <= reached
 
 
 def test_nothing_is_open_or_unencrypted() -> None:
