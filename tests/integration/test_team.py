@@ -193,12 +193,15 @@ def test_an_analysts_lake_is_beside_the_teams_and_takes_no_lease_of_it(lender: L
 
 def test_a_person_is_exported_and_erased_everywhere(lender: Lender) -> None:
     settings, borrower = lender.worker.settings, lender.borrower
+    ((n_decisions,),) = lender.worker.rows(f"select count(*) from serving.predictions where borrower_id = '{borrower}'")
     exported = export_person(settings, borrower, by="tests")
 
     erased = erase_person(settings, borrower, reason="a request", by="tests", at_once=True)
 
-    assert len(exported["lake"]["serving.predictions"]) == 4
-    assert erased.counts["serving.predictions"] == 4
+    # those asked for here, and a backfilled one where the model is shared by tests of an embedded home
+    assert n_decisions >= 4
+    assert len(exported["lake"]["serving.predictions"]) == n_decisions
+    assert erased.counts["serving.predictions"] == n_decisions
     with pytest.raises(NotFoundError):
         decision_log.find_decision(lender.api, lender.decision_id)
     assert lender.worker.rows(f"select count(*) from core.int_statements where borrower_id = '{borrower}'") == [(0,)]
