@@ -87,7 +87,7 @@ class TeamLink:
             return
         try:
             self._team.call(lambda con: pull(self._settings, con))
-            self._team.call(lambda con: hand_over(self._settings, con))
+            self._team.call(lambda con: hand_over(self._settings, con), whole=False)
             if time.monotonic() - self._counted_at >= _COUNT_SECONDS:
                 self.handed_over = self._team.call(backlog_on_server)
                 self._counted_at = time.monotonic()

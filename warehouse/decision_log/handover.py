@@ -39,8 +39,11 @@ def hand_over(settings: Settings, connection: "Server", *, reports: bool = True)
     """Move this machine's entries to the server, and report what is left; returns the number of moved entries.
 
     Does nothing while another process of the machine does it. ``reports``: False for a program that will not do so
-    again, whose machine would count as silent.
+    again, whose machine would count as silent. The connection must not be in a transaction: entries are deleted from
+    this disk once the server has committed them.
     """
+    if connection.info.transaction_status:
+        raise ValueError("entries are handed over in transactions of their own: found the connection in one")
     n_moved = n_left = 0
     with file_turn_if_free(settings.team / "handover.lock") as is_ours:
         if not is_ours:
