@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -198,13 +199,16 @@ class Outbox:
                     [row for row in rows if isinstance(row, ShadowDecision)],
                     [row for row in rows if isinstance(row, ScoringFailure)],
                     keyed=[(row.key_id, row.decision) for row in rows if isinstance(row, _Keyed)],
+                    before_commit=None if self._copy is None else partial(self._copy_elsewhere, self._writer, rows),
                 )
-                # second: what it holds before a backup began is in the outbox that the backup copies
-                self._copy_elsewhere(rows)
             else:
                 _write_nothing(self._writer)
-                self._copy_elsewhere([])
+                self._copy_elsewhere(self._writer, [])
+            if self._copy is not None:
+                self._copy.settle()
         except (sqlite3.Error, OSError) as error:
+            if self._copy is not None:
+                self._copy.take_back()
             self.problem = f"the decision log {self._settings.outbox} cannot be written: {error}"
             self._metrics.commit_failures.inc()
             log.error("commit failed", extra={"reason": str(error), "rows": len(rows)})
@@ -215,13 +219,19 @@ class Outbox:
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._metrics.commit_rows.observe(len(rows))
 
-    def _copy_elsewhere(self, rows: Sequence[Entry]) -> None:
+    def _copy_elsewhere(self, writer: sqlite3.Connection, rows: Sequence[Entry]) -> None:
         if self._copy is None:
             return
+        kept: list[tuple[str | None, Any]] = []
+        for row in rows:
+            if not isinstance(row, _Keyed):
+                kept.append((None, row))
+            # a restore must not find one that was left out because another process was first with the key
+            elif decision_log.find_in_outbox(writer, row.decision.decision_id) is not None:
+                kept.append((row.key_id, row.decision))
         try:
-            self._copy.append([(row.key_id, row.decision) if isinstance(row, _Keyed) else (None, row) for row in rows])
+            self._copy.append(kept)
         except OSError as error:
-            self._copy.close()
             raise OSError(
                 f"its second copy in {self._settings.decision_copy} (LOANLAKE_DECISION_COPY): {error}"
             ) from error
