@@ -78,7 +78,7 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
         record_backup(settings, last)
         if settings.decision_copy is not None:
             prune_copies(settings.decision_copy, backed_up_at=manifest.started_at)
-        pruned = store.prune(keep=keep)[0] if keep is not None else []
+        pruned = store.prune(keep=keep, made=manifest.backup_id)[0] if keep is not None else []
     return Created(manifest, store.n_bytes_written - n_before, n_tries, time.monotonic() - started, tuple(pruned))
 
 

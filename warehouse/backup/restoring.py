@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from warehouse.backup.contents import DATABASES, JOURNALS
 from warehouse.backup.manifest import Manifest, StoredFile
 from warehouse.backup.records import Restored, record_restore
 from warehouse.backup.store import Store
@@ -36,7 +37,7 @@ def restore_files(
     says of a path whether it is restored. Raises BackupError if the home is in use, or a part is missing or damaged.
     Call :func:`complete` when nothing more is to be done.
     """
-    require_empty(settings)
+    require_empty(settings, manifest)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(_mark(settings), manifest.backup_id, mode=0o600)
     data = str(Path(settings.default_lake_data).relative_to(settings.home))
@@ -55,11 +56,17 @@ def restore_files(
         _adapt_mlflow(settings.mlflow_database, Path(manifest.home), settings.home)
 
 
-def require_empty(settings: Settings) -> None:
-    """Raises BackupError if something other than an unfinished restore is in the home."""
+def require_empty(settings: Settings, manifest: Manifest) -> None:
+    """Raises BackupError if something other than an unfinished restore of this backup is in the home."""
     found = sorted(path.name for path in settings.home.iterdir()) if settings.home.exists() else []
-    if not found or _mark(settings).exists():
+    begun = _mark(settings).read_text() if _mark(settings).exists() else None
+    if not found or begun == manifest.backup_id:
         return
+    if begun is not None:  # files that only the other has would stay
+        raise BackupError(
+            f"the restore of {begun} into {settings.home} was interrupted, and {manifest.backup_id} would be mixed "
+            f"with it: repeat it with `--at {begun}`, or set LOANLAKE_HOME to a new folder"
+        )
     raise BackupError(
         f"a backup is restored into an empty home, and {settings.home} has {', '.join(found[:3])}"
         f"{', …' if len(found) > 3 else ''}: nothing was changed. Set LOANLAKE_HOME to a new folder, or move this away"
@@ -101,6 +108,10 @@ def write_file(store: Store, file: StoredFile, place: Path) -> None:
         if n_bytes != file.n_bytes:
             raise BackupError(f"{file.path} must have {file.n_bytes:,} bytes: its parts have {n_bytes:,}")
         os.utime(draft, ns=(file.modified_ns, file.modified_ns))
+        if place.suffix in DATABASES:
+            # of an interrupted restore; SQLite would apply it to the new file
+            for journal in JOURNALS:
+                place.with_name(f"{place.name}{journal}").unlink(missing_ok=True)
         draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
