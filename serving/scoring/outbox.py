@@ -22,6 +22,8 @@ from warehouse.settings import Settings
 from warehouse.team import TeamServer
 
 _Found = TypeVar("_Found")
+#: The key had a decision when this one came, and none when it was read: pruned or erased in between.
+_KEY_FREED = "The Idempotency-Key became free at this moment, and nothing was decided: retry"
 
 log = logging.getLogger("loanlake.serving")
 
@@ -71,7 +73,9 @@ class Outbox:
         if self._team is not None:
             return await self._add_keyed_in_team(self._team, key_id, decision)
         await self._add([_Keyed(key_id, decision)])
-        kept = self.find_by_key(key_id) or decision
+        kept = self.find_by_key(key_id)
+        if kept is None:
+            raise Unavailable(_KEY_FREED)
         if kept.decision_id == decision.decision_id:
             self._metrics.count_prediction(decision)
         return kept
@@ -83,6 +87,8 @@ class Outbox:
     async def _add_keyed_in_team(self, team: TeamServer, key_id: str, decision: Decision) -> Decision:
         is_new = await _answered(team, lambda con: handover.add_keyed(con, self._settings, key_id, decision))
         kept = None if is_new else await self._of_key_in_team(team, key_id)
+        if not is_new and kept is None:
+            raise Unavailable(_KEY_FREED)
         if kept is None or kept.decision_id == decision.decision_id:
             self._metrics.count_prediction(decision)
             return decision

@@ -57,6 +57,20 @@ def test_a_decision_that_cannot_be_copied_is_not_made(copied: Settings, monkeypa
     assert in_copy(copied) == ["d-2"]
 
 
+def test_a_key_that_became_free_meanwhile_answers_with_no_decision_that_nobody_kept(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server refuses the decision for the key's first one, which is pruned before it is read."""
+    answers = iter([False, None])
+    monkeypatch.setattr("serving.scoring.outbox.TeamServer.call", lambda *_: next(answers))
+
+    async def decide(outbox: Outbox) -> None:
+        with pytest.raises(Unavailable, match="nothing was decided: retry"):
+            await outbox.add_keyed("key", decision(1))
+
+    with_outbox(replace(home, catalog="host=127.0.0.1 port=1"), decide)
+
+
 def test_a_decision_that_came_second_with_its_key_is_not_copied(copied: Settings) -> None:
     async def decide_twice(outbox: Outbox) -> None:
         await outbox.add_keyed("key", decision(1))
