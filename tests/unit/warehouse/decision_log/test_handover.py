@@ -149,5 +149,23 @@ def test_an_erased_entry_goes_from_the_server_with_its_key(team: Settings) -> No
     assert decision_log.count_pending(team) == 0
 
 
+def test_no_entry_is_on_its_way_while_a_person_is_erased(
+    team: Settings, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One between disk and server would be missed in both, and reach the lake."""
+    moved: list[int] = []
+    change = handover.change_handed_over
+
+    def change_during_hand_over(*given: Any) -> None:
+        moved.append(hand_over(machine))
+        change(*given)
+
+    monkeypatch.setattr("warehouse.decision_log.erasing.change_handed_over", change_during_hand_over)
+
+    decision_log.erase_entries(machine, [(decision_log.entries.DECISIONS, "d-1", A_DECISION)], rename=None)
+
+    assert (moved, count_in_outbox(machine)) == ([0], 2)
+
+
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
