@@ -44,7 +44,7 @@ def restore_files(
     for file in manifest.files:
         if not wanted(file.path):
             continue
-        place = _place(settings, file)
+        place = place_of(settings, file)
         original = store.plain_path(file.parts[0]) if link and len(file.parts) == 1 else None
         if original is not None and file.path.startswith(data):
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,10 +88,11 @@ def _mark(settings: Settings) -> Path:
     return settings.backup_records / "restoring"
 
 
-def _place(settings: Settings, file: StoredFile) -> Path:
-    place = settings.home / file.path
+def place_of(settings: Settings, file: StoredFile) -> Path:
+    """Where a file of a backup is in the home; raises BackupError if that is not below it."""
     # a manifest that somebody changed must not write elsewhere
-    if not Path(os.path.normpath(place)).is_relative_to(settings.home):
+    place = Path(os.path.normpath(settings.home / file.path))
+    if not place.is_relative_to(settings.home):
         raise BackupError(f"the backup names the file {file.path!r}, which is not below a home: it is damaged")
     return place
 

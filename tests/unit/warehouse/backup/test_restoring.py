@@ -122,6 +122,10 @@ def test_a_manifest_cannot_write_outside_the_home(home: Settings, elsewhere: Set
         restore_files(elsewhere, store, msgspec.structs.replace(manifest, files=(outside,)))
 
     assert not (tmp_path / "outside").exists()
+    (home.home / "outside").write_text("mine")
+    outside = msgspec.structs.replace(manifest.files[0], path="lake/data/../../outside")
+    assert repair_data_files(home, store, msgspec.structs.replace(manifest, files=(outside,))) == ([], [])
+    assert (home.home / "outside").read_text() == "mine"
 
 
 def test_each_damage_is_found(home: Settings, elsewhere: Settings, tmp_path: Path) -> None:
