@@ -13,7 +13,7 @@ from pathlib import Path
 
 from warehouse.backup.contents import DATABASES, JOURNALS
 from warehouse.backup.manifest import Manifest, StoredFile
-from warehouse.backup.records import Restored, record_restore
+from warehouse.backup.records import Restored, record_restore, restore_mark
 from warehouse.backup.store import Store
 from warehouse.errors import BackupError
 from warehouse.files.replacing import replace_file
@@ -39,7 +39,7 @@ def restore_files(
     """
     require_empty(settings, manifest)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(_mark(settings), manifest.backup_id, mode=0o600)
+    replace_file(restore_mark(settings), manifest.backup_id, mode=0o600)
     data = str(Path(settings.default_lake_data).relative_to(settings.home))
     for file in manifest.files:
         if not wanted(file.path):
@@ -59,7 +59,7 @@ def restore_files(
 def require_empty(settings: Settings, manifest: Manifest) -> None:
     """Raises BackupError if something other than an unfinished restore of this backup is in the home."""
     found = sorted(path.name for path in settings.home.iterdir()) if settings.home.exists() else []
-    begun = _mark(settings).read_text() if _mark(settings).exists() else None
+    begun = restore_mark(settings).read_text() if restore_mark(settings).exists() else None
     if not found or begun == manifest.backup_id:
         return
     if begun is not None:  # files that only the other has would stay
@@ -76,16 +76,7 @@ def require_empty(settings: Settings, manifest: Manifest) -> None:
 def complete(settings: Settings, store: Store, manifest: Manifest) -> None:
     """The home may be used: remove the mark, and record where it came from."""
     record_restore(settings, Restored(manifest.backup_id, str(store.target), manifest.started_at, datetime.now(UTC)))
-    _mark(settings).unlink()
-
-
-def unfinished_restore(settings: Settings) -> bool:
-    """Whether a restore into this home has begun and not ended."""
-    return _mark(settings).exists()
-
-
-def _mark(settings: Settings) -> Path:
-    return settings.backup_records / "restoring"
+    restore_mark(settings).unlink()
 
 
 def place_of(settings: Settings, file: StoredFile) -> Path:

@@ -15,7 +15,7 @@ from tests.bytes_of_home import files_that_name
 from warehouse import decision_log
 from warehouse.backup.creating import create_backup
 from warehouse.backup.erased import erased_persons
-from warehouse.backup.restoring import unfinished_restore
+from warehouse.backup.records import unfinished_restore
 from warehouse.backup.store import open_store
 from warehouse.decision_log.second_copy import SecondCopy
 from warehouse.lake.connection import writer

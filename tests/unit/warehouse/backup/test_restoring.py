@@ -12,9 +12,9 @@ from tests.backed_up_home import fill, rows
 from warehouse.backup.checking import damaged_files, damaged_tables
 from warehouse.backup.creating import create_backup
 from warehouse.backup.manifest import Manifest
-from warehouse.backup.records import restored_from
+from warehouse.backup.records import require_whole, restored_from, unfinished_restore
 from warehouse.backup.repairing import repair_data_files
-from warehouse.backup.restoring import complete, restore_files, unfinished_restore
+from warehouse.backup.restoring import complete, restore_files
 from warehouse.backup.store import Store, open_store
 from warehouse.errors import BackupError, NotFoundError
 from warehouse.lake.connection import writer
@@ -44,8 +44,10 @@ def test_a_home_is_restored_at_another_place(
     restore_files(elsewhere, store, manifest)
 
     assert unfinished_restore(elsewhere)
+    with pytest.raises(BackupError, match="nothing else may use this home"):
+        require_whole(elsewhere)
     complete(elsewhere, store, manifest)
-    assert not unfinished_restore(elsewhere)
+    require_whole(elsewhere)
     assert restored_from(elsewhere).backup_id == manifest.backup_id  # type: ignore[union-attr]
     assert rows(elsewhere) == [(1, 10.0), (2, 20.0), (3, 30.0)]
     assert (elsewhere.landing / "bank/loans/loans.csv").read_text() == "id,amount\n1,10\n2,20\n3,30\n"
