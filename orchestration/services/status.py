@@ -61,7 +61,10 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
     )
     lines = []
     for title, lines_of in sections:
-        first, *rest = lines_of() or ["none"]
+        try:
+            first, *rest = lines_of() or ["none"]
+        except TeamError as error:  # what this machine has is shown all the same
+            first, rest = str(error), []
         lines.append(f"{title:<13}{first}")
         lines += [f"{'':<13}{line}" for line in rest]
     return "\n".join(lines)
