@@ -13,6 +13,7 @@ from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.run_settings import RunSettings
 from orchestration.lineage.graph import remember
 from orchestration.lineage.run_log import is_wanted
+from warehouse.backup.records import require_whole
 from warehouse.files.private_files import keep_private
 from warehouse.settings import REPOSITORY, Settings
 
@@ -21,6 +22,7 @@ from warehouse.settings import REPOSITORY, Settings
 def definitions() -> dg.Definitions:
     """All assets, checks, jobs, schedules and sensors, with the resources they ask for."""
     settings = Settings.from_environment()
+    require_whole(settings)
     keep_private(settings)
     # first, so that an invalid project gives one clear error, not one per folder
     prepared_manifest(settings)

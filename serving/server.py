@@ -13,6 +13,7 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from warehouse.backup.records import require_whole
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 from warehouse.settings.registry import misspelt
@@ -77,7 +78,9 @@ def worker_app() -> "Litestar":
         Thread(target=_end_after, args=[parent, is_made], name="orphan", daemon=True).start()
     from serving.app import create_app
 
-    keep_private(Settings.from_environment())
+    settings = Settings.from_environment()
+    require_whole(settings)
+    keep_private(settings)
     app = create_app()
     # objects of the first model stay in memory: a full garbage collection would stop all requests for 50 ms
     app.on_startup.append(gc.freeze)

@@ -74,12 +74,14 @@ class _Plan(msgspec.Struct):
     models: list[str] = []
 
 
-def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, at_once: bool = False) -> Erased:
+def erase_person(
+    settings: Settings, borrower_id: str, *, reason: str, by: str, at_once: bool = False, is_listed: bool = False
+) -> Erased:
     """Erase a borrower, or replace their ids by pseudonyms, as ``settings.erasure`` says.
 
     A repeated erasure changes nothing and says so. ``at_once`` also expires every earlier snapshot that no live model
-    needs, and deletes its files: only while no process reads the lake. Raises NotFoundError for an unknown borrower,
-    and LakeBusyError if another writer holds the lease.
+    needs, and deletes its files: only while no process reads the lake. ``is_listed``: already beside the backups, where
+    the time stays. Raises NotFoundError for an unknown borrower, and LakeBusyError if another writer holds the lease.
     """
     with connect(settings) as con:
         try:
@@ -101,7 +103,8 @@ def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, 
     counts = erasure.erase_rows(reason=reason, by=by)
     dropped = erasure.erase_elsewhere()
     n_snapshots = _earlier_snapshots(settings, at_once=at_once)
-    _add_to_list(settings, erasure.mark, plan.treatment)
+    if not is_listed:
+        _add_to_list(settings, erasure.mark, plan.treatment)
     path.unlink()
     return Erased(plan.treatment, counts, tuple(plan.models), dropped, n_snapshots)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from orchestration.people.erasure import erase_person
 from orchestration.running.instance import end_interrupted_runs, prepare_dagster_home
-from warehouse.backup.erased import ErasedPerson, erased_after, erased_persons, still_held
+from warehouse.backup.erased import ErasedPerson, erased_after, erased_since, still_held
 from warehouse.backup.manifest import Manifest
 from warehouse.backup.records import restored_from
 from warehouse.backup.restoring import complete, require_empty, restore_files
@@ -46,7 +46,7 @@ def restore(
 
     Raises BackupError if the home is in use, or the backup is damaged.
     """
-    require_empty(settings)
+    require_empty(settings, manifest)
     started = time.monotonic()
     say(f"restoring {manifest.backup_id}: {len(manifest.files):,} files, {manifest.n_bytes / 1e6:,.1f} MB")
     restore_files(settings, store, manifest)
@@ -64,7 +64,8 @@ def restore(
 def erase_again(settings: Settings, store: Store, *, since: Manifest | None = None, by: str) -> int:
     """Erase the persons on the target's list who were erased after the backup ``since`` began; returns their number.
 
-    By default the backup that the home was restored from. Each is erased as before (deleted, or under pseudonyms). At
+    By default the backup that the home was restored from. Whom the home does not record as erased counts as erased
+    after it, whatever the clock was. Each is erased as before (deleted, or under pseudonyms). At
     last all earlier snapshots expire that no live model needs, since they hold these persons.
     """
     if since is None:
@@ -76,14 +77,15 @@ def erase_again(settings: Settings, store: Store, *, since: Manifest | None = No
         moment = since.started_at
     if not lake_exists(settings):
         return 0
-    erased = erased_persons(store.target, since=moment.replace(tzinfo=None))
+    erased = erased_since(settings, store.target, moment.replace(tzinfo=None))
     held = dict(still_held(settings, erased))
     # an erasure that had begun: its file has what is left to do
     begun = {borrower_id: None for borrower_id in _begun(settings) if borrower_id not in held}
     persons: list[tuple[str, ErasedPerson | None]] = [*held.items(), *begun.items()]
     for place, (borrower_id, person) in enumerate(persons, start=1):
         own = settings if person is None else replace(settings, erasure=person.treatment)
-        erase_person(own, borrower_id, reason=_REASON, by=by, at_once=place == len(persons))
+        at_once = place == len(persons)
+        erase_person(own, borrower_id, reason=_REASON, by=by, at_once=at_once, is_listed=person is not None)
     return len(persons)
 
 

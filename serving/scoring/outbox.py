@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from warehouse.settings import Settings
 from warehouse.team import TeamServer
 
 _Found = TypeVar("_Found")
+#: The key had a decision when this one came, and none when it was read: pruned or erased in between.
+_KEY_FREED = "The Idempotency-Key became free at this moment, and nothing was decided: retry"
 
 log = logging.getLogger("loanlake.serving")
 
@@ -70,7 +73,9 @@ class Outbox:
         if self._team is not None:
             return await self._add_keyed_in_team(self._team, key_id, decision)
         await self._add([_Keyed(key_id, decision)])
-        kept = self.find_by_key(key_id) or decision
+        kept = self.find_by_key(key_id)
+        if kept is None:
+            raise Unavailable(_KEY_FREED)
         if kept.decision_id == decision.decision_id:
             self._metrics.count_prediction(decision)
         return kept
@@ -82,6 +87,8 @@ class Outbox:
     async def _add_keyed_in_team(self, team: TeamServer, key_id: str, decision: Decision) -> Decision:
         is_new = await _answered(team, lambda con: handover.add_keyed(con, self._settings, key_id, decision))
         kept = None if is_new else await self._of_key_in_team(team, key_id)
+        if not is_new and kept is None:
+            raise Unavailable(_KEY_FREED)
         if kept is None or kept.decision_id == decision.decision_id:
             self._metrics.count_prediction(decision)
             return decision
@@ -198,13 +205,16 @@ class Outbox:
                     [row for row in rows if isinstance(row, ShadowDecision)],
                     [row for row in rows if isinstance(row, ScoringFailure)],
                     keyed=[(row.key_id, row.decision) for row in rows if isinstance(row, _Keyed)],
+                    before_commit=None if self._copy is None else partial(self._copy_elsewhere, self._writer, rows),
                 )
-                # second: what it holds before a backup began is in the outbox that the backup copies
-                self._copy_elsewhere(rows)
             else:
                 _write_nothing(self._writer)
-                self._copy_elsewhere([])
+                self._copy_elsewhere(self._writer, [])
+            if self._copy is not None:
+                self._copy.settle()
         except (sqlite3.Error, OSError) as error:
+            if self._copy is not None:
+                self._copy.take_back()
             self.problem = f"the decision log {self._settings.outbox} cannot be written: {error}"
             self._metrics.commit_failures.inc()
             log.error("commit failed", extra={"reason": str(error), "rows": len(rows)})
@@ -215,13 +225,19 @@ class Outbox:
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._metrics.commit_rows.observe(len(rows))
 
-    def _copy_elsewhere(self, rows: Sequence[Entry]) -> None:
+    def _copy_elsewhere(self, writer: sqlite3.Connection, rows: Sequence[Entry]) -> None:
         if self._copy is None:
             return
+        kept: list[tuple[str | None, Any]] = []
+        for row in rows:
+            if not isinstance(row, _Keyed):
+                kept.append((None, row))
+            # a restore must not find one that was left out because another process was first with the key
+            elif decision_log.find_in_outbox(writer, row.decision.decision_id) is not None:
+                kept.append((row.key_id, row.decision))
         try:
-            self._copy.append([(row.key_id, row.decision) if isinstance(row, _Keyed) else (None, row) for row in rows])
+            self._copy.append(kept)
         except OSError as error:
-            self._copy.close()
             raise OSError(
                 f"its second copy in {self._settings.decision_copy} (LOANLAKE_DECISION_COPY): {error}"
             ) from error

@@ -5,7 +5,6 @@ While the server is away the machine answers from its own disk; decisions wait t
 
 import logging
 import math
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from warehouse.batches import BatchStates
 from warehouse.batches.files import remove_unknown
 from warehouse.decision_log import Backlog
 from warehouse.decision_log.handover import backlog_on_server, hand_over
-from warehouse.errors import LoanlakeError, TeamError
+from warehouse.errors import TeamError
 from warehouse.settings import Settings
 from warehouse.team import TeamServer, follow, pull
 from warehouse.team.machines import leave
@@ -87,12 +86,12 @@ class TeamLink:
             return
         try:
             self._team.call(lambda con: pull(self._settings, con))
-            self._team.call(lambda con: hand_over(self._settings, con))
+            self._team.call(lambda con: hand_over(self._settings, con), whole=False)
             if time.monotonic() - self._counted_at >= _COUNT_SECONDS:
                 self.handed_over = self._team.call(backlog_on_server)
                 self._counted_at = time.monotonic()
             self._tidy()
-        except (LoanlakeError, OSError, sqlite3.Error) as error:
+        except Exception as error:  # whatever it is: without this thread decisions would wait here for ever
             if self.problem is None:  # one line per outage
                 log.error("not in step with the team's server", extra={"reason": str(error)})
             self.problem = str(error)

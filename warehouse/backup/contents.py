@@ -5,12 +5,13 @@ another way drops SQLite's locks on it, so they are recognised by their names al
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from warehouse.settings import Settings
 
 DATABASES = {".sqlite", ".db"}
-_JOURNALS = ("-wal", "-shm", "-journal")
+JOURNALS = ("-wal", "-shm", "-journal")
 
 
 def left_out(settings: Settings) -> dict[Path, str]:
@@ -41,7 +42,7 @@ def databases(settings: Settings) -> list[Path]:
 def other_files(settings: Settings) -> Iterator[Path]:
     """The files of a home that are not databases, without drafts and journals."""
     for path in _files(settings):
-        is_journal = path.name.endswith(_JOURNALS) and path.with_name(path.name.rpartition("-")[0]).suffix in DATABASES
+        is_journal = path.name.endswith(JOURNALS) and path.with_name(path.name.rpartition("-")[0]).suffix in DATABASES
         if path.suffix not in DATABASES and not is_journal and not _is_draft(path):
             yield path
 
@@ -55,8 +56,9 @@ def watched(settings: Settings) -> tuple[tuple[str, int, int], ...]:
     for folder in (settings.deployments, settings.erasures):
         for path in sorted(folder.rglob("*")):
             if path != settings.figures and not _is_draft(path) and path.is_file():
-                status = path.stat()
-                found.append((str(path), status.st_ino, status.st_mtime_ns))
+                with suppress(FileNotFoundError):  # it went meanwhile: the next look differs
+                    status = path.stat()
+                    found.append((str(path), status.st_ino, status.st_mtime_ns))
     return tuple(found)
 
 
@@ -64,7 +66,11 @@ def _files(settings: Settings) -> Iterator[Path]:
     excluded = left_out(settings).keys()
     waiting = [settings.home]
     while waiting:
-        for path in sorted(waiting.pop().iterdir()):
+        try:
+            inside = sorted(waiting.pop().iterdir())
+        except FileNotFoundError:
+            continue  # a run or a batch was deleted meanwhile, with its folder
+        for path in inside:
             if path in excluded or path.is_symlink():
                 continue
             if path.is_dir():

@@ -18,8 +18,7 @@ from pathlib import Path
 from warehouse.backup.contents import databases, other_files, watched
 from warehouse.backup.erased import note_erasures
 from warehouse.backup.manifest import FORMAT, Manifest, StoredFile
-from warehouse.backup.records import LastBackup, record_backup
-from warehouse.backup.restoring import unfinished_restore
+from warehouse.backup.records import LastBackup, record_backup, require_whole
 from warehouse.backup.store import Store
 from warehouse.backup.target import backup_turn
 from warehouse.decision_log.entries import KINDS
@@ -59,8 +58,7 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
             "a backup reaches a lake that is in the home: found LOANLAKE_CATALOG or LOANLAKE_LAKE_DATA; for a team's "
             "servers see docs/recovery.md"
         )
-    if unfinished_restore(settings):
-        raise BackupError(f"a restore into {settings.home} was interrupted: repeat `loanlake restore` first")
+    require_whole(settings)
     if not settings.home.exists():
         raise BackupError(f"there is no home at {settings.home} to back up: check LOANLAKE_HOME")
     started = time.monotonic()
@@ -78,7 +76,7 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
         record_backup(settings, last)
         if settings.decision_copy is not None:
             prune_copies(settings.decision_copy, backed_up_at=manifest.started_at)
-        pruned = store.prune(keep=keep)[0] if keep is not None else []
+        pruned = store.prune(keep=keep, made=manifest.backup_id)[0] if keep is not None else []
     return Created(manifest, store.n_bytes_written - n_before, n_tries, time.monotonic() - started, tuple(pruned))
 
 

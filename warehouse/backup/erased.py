@@ -48,17 +48,28 @@ def note_erasures(settings: Settings, target: Target) -> int:
     return len(missing)
 
 
-def erased_persons(target: Target, *, since: datetime | None = None) -> list[ErasedPerson]:
-    """The list, of erasures at or after ``since`` (naive UTC)."""
+def erased_persons(target: Target) -> list[ErasedPerson]:
+    """The list."""
     found = []
     for name in target.names(ERASURES):
         try:
-            person = msgspec.json.decode(target.read(name), type=ErasedPerson)
+            found.append(msgspec.json.decode(target.read(name), type=ErasedPerson))
         except msgspec.DecodeError as error:
             raise BackupError(f"{name} in {target} must name an erased person: {error}") from error
-        if since is None or person.erased_at >= since:
-            found.append(person)
     return found
+
+
+def erased_since(settings: Settings, target: Target, moment: datetime) -> list[ErasedPerson]:
+    """The list, of erasures at or after ``moment`` (naive UTC), and of those that the home's own record lacks.
+
+    The record does not depend on the clock, which may have been ahead when a backup was made.
+    """
+    recorded = {person.mark: person.erased_at for person in _recorded(settings)}
+    return [
+        person
+        for person in erased_persons(target)
+        if person.erased_at >= moment or recorded.get(person.mark, datetime.min) < person.erased_at
+    ]
 
 
 def still_held(settings: Settings, persons: list[ErasedPerson]) -> Iterator[tuple[str, ErasedPerson]]:

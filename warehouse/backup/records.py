@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from warehouse.errors import BackupError
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
@@ -49,6 +50,25 @@ def record_backup(settings: Settings, last: LastBackup) -> None:
 def record_restore(settings: Settings, restored: Restored) -> None:
     """Remember a complete restore."""
     replace_file(settings.backup_records / "restored.json", msgspec.json.encode(restored), mode=0o600)
+
+
+def restore_mark(settings: Settings) -> Path:
+    """A file that names the backup while a restore has begun and not ended."""
+    return settings.backup_records / "restoring"
+
+
+def unfinished_restore(settings: Settings) -> bool:
+    """Whether a restore into this home has begun and not ended."""
+    return restore_mark(settings).exists()
+
+
+def require_whole(settings: Settings) -> None:
+    """Raise BackupError in a home whose restore has not ended: it may hold persons who were erased."""
+    if unfinished_restore(settings):
+        raise BackupError(
+            f"a restore into {settings.home} is running, or was interrupted: nothing else may use this home until "
+            "`loanlake restore` has ended; repeat it if it does not run"
+        )
 
 
 def _read(path: Path, kind: type[_Record]) -> _Record | None:

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from warehouse.backup.manifest import Manifest, StoredFile
-from warehouse.backup.restoring import write_file
+from warehouse.backup.restoring import place_of, write_file
 from warehouse.backup.store import PART_BYTES, Store
 from warehouse.lake.connection import connect
 from warehouse.lake.data_files import lost_files
@@ -22,7 +22,7 @@ def repair_data_files(settings: Settings, store: Store, manifest: Manifest) -> t
         lost = {lost.path for lost in lost_files(con, settings)}
     data, repaired = Path(settings.lake_data), []
     for file in manifest.files:
-        place = settings.home / file.path
+        place = place_of(settings, file)
         if not place.is_relative_to(data) or not (place.exists() or str(place) in lost):
             continue
         if not _is_whole(place, file):

@@ -11,8 +11,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from warehouse.backup.contents import DATABASES, JOURNALS
 from warehouse.backup.manifest import Manifest, StoredFile
-from warehouse.backup.records import Restored, record_restore
+from warehouse.backup.records import Restored, record_restore, restore_mark
 from warehouse.backup.store import Store
 from warehouse.errors import BackupError
 from warehouse.files.replacing import replace_file
@@ -36,14 +37,14 @@ def restore_files(
     says of a path whether it is restored. Raises BackupError if the home is in use, or a part is missing or damaged.
     Call :func:`complete` when nothing more is to be done.
     """
-    require_empty(settings)
+    require_empty(settings, manifest)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(_mark(settings), manifest.backup_id, mode=0o600)
+    replace_file(restore_mark(settings), manifest.backup_id, mode=0o600)
     data = str(Path(settings.default_lake_data).relative_to(settings.home))
     for file in manifest.files:
         if not wanted(file.path):
             continue
-        place = _place(settings, file)
+        place = place_of(settings, file)
         original = store.plain_path(file.parts[0]) if link and len(file.parts) == 1 else None
         if original is not None and file.path.startswith(data):
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,11 +56,17 @@ def restore_files(
         _adapt_mlflow(settings.mlflow_database, Path(manifest.home), settings.home)
 
 
-def require_empty(settings: Settings) -> None:
-    """Raises BackupError if something other than an unfinished restore is in the home."""
+def require_empty(settings: Settings, manifest: Manifest) -> None:
+    """Raises BackupError if something other than an unfinished restore of this backup is in the home."""
     found = sorted(path.name for path in settings.home.iterdir()) if settings.home.exists() else []
-    if not found or _mark(settings).exists():
+    begun = restore_mark(settings).read_text() if restore_mark(settings).exists() else None
+    if not found or begun == manifest.backup_id:
         return
+    if begun is not None:  # files that only the other has would stay
+        raise BackupError(
+            f"the restore of {begun} into {settings.home} was interrupted, and {manifest.backup_id} would be mixed "
+            f"with it: repeat it with `--at {begun}`, or set LOANLAKE_HOME to a new folder"
+        )
     raise BackupError(
         f"a backup is restored into an empty home, and {settings.home} has {', '.join(found[:3])}"
         f"{', …' if len(found) > 3 else ''}: nothing was changed. Set LOANLAKE_HOME to a new folder, or move this away"
@@ -69,22 +76,14 @@ def require_empty(settings: Settings) -> None:
 def complete(settings: Settings, store: Store, manifest: Manifest) -> None:
     """The home may be used: remove the mark, and record where it came from."""
     record_restore(settings, Restored(manifest.backup_id, str(store.target), manifest.started_at, datetime.now(UTC)))
-    _mark(settings).unlink()
+    restore_mark(settings).unlink()
 
 
-def unfinished_restore(settings: Settings) -> bool:
-    """Whether a restore into this home has begun and not ended."""
-    return _mark(settings).exists()
-
-
-def _mark(settings: Settings) -> Path:
-    return settings.backup_records / "restoring"
-
-
-def _place(settings: Settings, file: StoredFile) -> Path:
-    place = settings.home / file.path
+def place_of(settings: Settings, file: StoredFile) -> Path:
+    """Where a file of a backup is in the home; raises BackupError if that is not below it."""
     # a manifest that somebody changed must not write elsewhere
-    if not Path(os.path.normpath(place)).is_relative_to(settings.home):
+    place = Path(os.path.normpath(settings.home / file.path))
+    if not place.is_relative_to(settings.home):
         raise BackupError(f"the backup names the file {file.path!r}, which is not below a home: it is damaged")
     return place
 
@@ -101,6 +100,10 @@ def write_file(store: Store, file: StoredFile, place: Path) -> None:
         if n_bytes != file.n_bytes:
             raise BackupError(f"{file.path} must have {file.n_bytes:,} bytes: its parts have {n_bytes:,}")
         os.utime(draft, ns=(file.modified_ns, file.modified_ns))
+        if place.suffix in DATABASES:
+            # of an interrupted restore; SQLite would apply it to the new file
+            for journal in JOURNALS:
+                place.with_name(f"{place.name}{journal}").unlink(missing_ok=True)
         draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)

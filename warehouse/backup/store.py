@@ -45,6 +45,7 @@ class Store:
     seal: Seal
     n_bytes_written: int = 0
     n_parts_written: int = 0
+    head: bytes = field(default=b"", repr=False)
     _present: set[str] | None = field(default=None, repr=False)
 
     def keep_part(self, content: bytes) -> str:
@@ -85,7 +86,12 @@ class Store:
         return None
 
     def put_manifest(self, manifest: Manifest) -> None:
-        """Complete a backup: its parts are durable before its manifest appears."""
+        """Complete a backup: its parts are durable before its manifest appears.
+
+        Raises BackupError if another process began the target at the same moment: its key could not open this backup.
+        """
+        if self.target.read(_HEAD) != self.head:
+            raise BackupError(f"another process began {self.target} at the same moment: back up again")
         self.target.flush()
         name = f"{_BACKUPS}/{manifest.backup_id}"
         self.target.write(name, self.seal.close(name, msgspec.json.encode(manifest)))
@@ -112,13 +118,15 @@ class Store:
             raise BackupError(f"{name} has the format {found.format}; this version of Loanlake reads {FORMAT}")
         return found
 
-    def prune(self, *, keep: int) -> tuple[list[str], int]:
+    def prune(self, *, keep: int, made: str | None = None) -> tuple[list[str], int]:
         """Delete all but the newest backups, and parts that none needs; returns deleted ids, and number of parts.
 
-        Also deletes what interrupted backups left. The caller holds the target's turn.
+        ``made``: the backup just made, which stays though a clock that was ahead has named others later. Also deletes
+        what interrupted backups left. The caller holds the target's turn.
         """
         known = self.backup_ids()
-        old, kept = known[:-keep], known[-keep:]
+        kept = [each for each in known if each in known[-keep:] or each == made]
+        old = [each for each in known if each not in kept]
         # before anything is deleted: a manifest that cannot be read protects its parts
         needed = {self._part(part) for each in kept for file in self.manifest(each).files for part in file.parts}
         for backup_id in old:
@@ -154,10 +162,14 @@ def open_store(place: str, key: str | None, *, create: bool = False) -> Store:
         if not create:
             raise NotFoundError(f"there is no backup in {target}: name the place that `loanlake backup` wrote to")
         _begin(target, key)
-    head = msgspec.json.decode(target.read(_HEAD), type=_Head)
+    content = target.read(_HEAD)
+    try:
+        head = msgspec.json.decode(content, type=_Head)
+    except msgspec.DecodeError as error:
+        raise BackupError(f"{_HEAD} in {target} is damaged: {error}; every backup there needs it") from error
     if head.format != FORMAT:
         raise BackupError(f"{target} has backups of format {head.format}; this version of Loanlake reads {FORMAT}")
-    return Store(target, _seal(target, head, key))
+    return Store(target, _seal(target, head, key), head=content)
 
 
 def _begin(target: Target, key: str | None) -> None:

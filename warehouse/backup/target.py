@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -60,16 +60,17 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """Write durably, but for the folder's entry, which :meth:`flush` makes durable."""
         path = self._root / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise BackupError(f"the backup cannot be written to {self._root}: {error}") from error
         self._touched.add(path.parent)
 
@@ -86,6 +87,8 @@ class Folder:
             return (self._root / name).stat().st_size
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise BackupError(f"a backup is in a folder, and {self._root} cannot be read as one: {error}") from error
 
     def names(self, folder: str) -> list[str]:
         """All names below a folder, without unfinished ones."""
@@ -96,7 +99,10 @@ class Folder:
 
     def delete(self, name: str) -> None:
         """Delete a name, if it exists."""
-        (self._root / name).unlink(missing_ok=True)
+        try:
+            (self._root / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise BackupError(f"{name} in {self._root} cannot be deleted: {error}") from error
 
     def flush(self) -> None:
         """Make all names durable."""

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
+from warehouse.backup.records import require_whole
 from warehouse.failures import explained
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
@@ -61,6 +62,8 @@ _GROUPS = {
 _WARNS_ITSELF = ("serve", "settings")
 #: They work while the servers of a team are away.
 _WITHOUT_SERVERS = ("doctor", "settings", "status")
+#: Of an unfinished restore: they finish it, or say so.
+_DURING_A_RESTORE = ("backup", "doctor", "restore", "settings", "status")
 
 
 class _Group(click.Group):
@@ -107,8 +110,10 @@ def loanlake(ctx: click.Context) -> None:
     if ctx.invoked_subcommand not in _WARNS_ITSELF:
         for sentence in misspelt(os.environ):
             click.echo(f"loanlake: {sentence}", err=True)
+    settings = Settings.from_environment()
+    if ctx.invoked_subcommand not in _DURING_A_RESTORE:
+        require_whole(settings)
     if ctx.invoked_subcommand != "serve":  # it closes the home itself once it has a log
-        settings = Settings.from_environment()
         keep_private(settings)
         if ctx.invoked_subcommand not in _WITHOUT_SERVERS:
             fresh(settings)

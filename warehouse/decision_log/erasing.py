@@ -7,9 +7,10 @@ from contextlib import closing
 import msgspec
 
 from warehouse.decision_log.entries import DECISIONS, Entries
-from warehouse.decision_log.handover import change_handed_over
+from warehouse.decision_log.handover import change_handed_over, handover_turn
 from warehouse.decision_log.outbox import connect
 from warehouse.errors import LakeError
+from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
 
 _NAMING = ("decision_id", "answered_decision_id", "outcome_id", "application_id", "borrower_id")
@@ -26,8 +27,20 @@ def erase_entries(
     The caller holds the writer lease, so no ingestion moves them meanwhile; the API may continue to append. Raises
     LakeError if a reader keeps the file's journal in use; run it again later.
     """
-    if settings.catalog is not None:
+    if settings.catalog is None:
+        _erase_here(settings, found, rename)
+        return
+    # an entry on its way would be on neither: not on the disk any more, not yet on the server
+    with file_turn(handover_turn(settings)):
+        _erase_here(settings, found, rename)
         change_handed_over(settings, [_change(*each, rename=rename) for each in found])
+
+
+def _erase_here(
+    settings: Settings,
+    found: Collection[tuple[Entries, str, msgspec.Struct]],
+    rename: Callable[[str], str] | None,
+) -> None:
     connection = connect(settings)
     if connection is None:
         return

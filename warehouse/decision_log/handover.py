@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,10 +40,13 @@ def hand_over(settings: Settings, connection: "Server", *, reports: bool = True)
     """Move this machine's entries to the server, and report what is left; returns the number of moved entries.
 
     Does nothing while another process of the machine does it. ``reports``: False for a program that will not do so
-    again, whose machine would count as silent.
+    again, whose machine would count as silent. The connection must not be in a transaction: entries are deleted from
+    this disk once the server has committed them.
     """
+    if connection.info.transaction_status:
+        raise ValueError("entries are handed over in transactions of their own: found the connection in one")
     n_moved = n_left = 0
-    with file_turn_if_free(settings.team / "handover.lock") as is_ours:
+    with file_turn_if_free(handover_turn(settings)) as is_ours:
         if not is_ours:
             return 0
         outbox = connect(settings)
@@ -57,6 +61,11 @@ def hand_over(settings: Settings, connection: "Server", *, reports: bool = True)
         if reports:
             report(connection, settings, n_left)
     return n_moved
+
+
+def handover_turn(settings: Settings) -> Path:
+    """The lock file of the process of this machine that moves entries to the server."""
+    return settings.team / "handover.lock"
 
 
 def count_pending(settings: Settings) -> int:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from operator import attrgetter
@@ -88,10 +88,12 @@ def append(
     failures: Sequence[ScoringFailure] = (),
     *,
     keyed: Sequence[tuple[str, Decision]] = (),
+    before_commit: Callable[[], None] | None = None,
 ) -> None:
     """Make these durable in one transaction. An existing id keeps its first entry.
 
     ``keyed``: (key id, decision) for requests that came with a key; left out if the key already has a decision.
+    ``before_commit``: called in the transaction, which is undone if it raises.
     """
     now = time.time()
     kinds = [
@@ -104,7 +106,7 @@ def append(
         )
         if rows
     ]
-    if not keyed and len(kinds) == 1 and len(kinds[0][1]) <= _ROWS_A_STATEMENT:
+    if before_commit is None and not keyed and len(kinds) == 1 and len(kinds[0][1]) <= _ROWS_A_STATEMENT:
         # autocommit: each further call would release the interpreter's lock, for milliseconds if a thread is busy
         _insert(connection, *kinds[0])
         return
@@ -117,6 +119,8 @@ def append(
             "insert or ignore into decisions (id, appended_at, payload, key_id) values (?, ?, ?, ?)",
             [(row.decision_id, now, _ENCODER.encode(row), key_id) for key_id, row in keyed],
         )
+        if before_commit is not None:
+            before_commit()
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:  # on a full disk SQLite has already ended it

@@ -66,7 +66,7 @@ def publish_figures(settings: Settings) -> Figures:
         found = find_figures(con, QUERIES, kinds=alert_rules())
         prepare_alerts(settings, con)
     replace_file(settings.figures, msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
-    push(settings, settings.figures)
+    push(settings, settings.figures, settings.prepared_alerts)
     return found
 
 

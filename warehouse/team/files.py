@@ -6,12 +6,14 @@ grow in the order of their commits: a machine asks for what is above its last po
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warehouse.errors import TeamError
 from warehouse.files.replacing import replace_file
 from warehouse.files.turns import file_turn, file_turn_if_free
 from warehouse.settings import Settings
@@ -115,7 +117,7 @@ def _pull(settings: Settings, connection: "Connection") -> int:
             [seen, newest, _NOT_FOLLOWED],
         ).fetchall()
         for path, content, mode in sorted(changed, key=_deployments_last):
-            _write(settings.home / path, content, mode)
+            _write(_place(settings, path), content, mode)
         replace_file(place, str(newest))
     return len(changed)
 
@@ -149,7 +151,7 @@ def _restore(settings: Settings, connection: "Connection", paths: Iterable[Path]
             del known[_name(settings, path)]
     rows = connection.execute("select path, content, mode from loanlake.files where path = any(%s)", [list(known)])
     for path, content, mode in sorted(rows.fetchall(), key=_deployments_last):
-        _write(settings.home / path, content, mode)
+        _write(_place(settings, path), content, mode)
 
 
 def _known(settings: Settings, connection: "Connection", paths: Iterable[Path]) -> dict[str, str | None]:
@@ -175,9 +177,17 @@ def _local(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _write(path: Path, content: bytes | None, mode: int) -> None:
     if content is not None:
-        replace_file(path, bytes(content), mode=mode)
+        replace_file(path, bytes(content), mode=mode & 0o777)
         return
     path.unlink(missing_ok=True)
+
+
+def _place(settings: Settings, name: str) -> Path:
+    place = Path(os.path.normpath(settings.home / name))
+    # whoever can write to the server must not write elsewhere on each machine
+    if not place.is_relative_to(settings.home) or place == settings.home:
+        raise TeamError(f"the server's table loanlake.files names {name!r}, which is not below a home: delete that row")
+    return place
 
 
 def _deployments_last(row: tuple[str, bytes | None, int]) -> tuple[bool, str]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from warehouse.errors import TeamError
@@ -70,22 +70,22 @@ class TeamServer:
         self._turn = threading.Lock()
         self._connection: Connection | None = None
 
-    def call(self, do: Callable[["Connection"], _Found]) -> _Found:
+    def call(self, do: Callable[["Connection"], _Found], *, whole: bool = True) -> _Found:
         """The result of ``do``, in a transaction; a connection that the server closed is opened again, once.
 
-        Raises TeamError.
+        ``whole=False``: each statement, or ``transaction()`` of ``do``, commits by itself. Raises TeamError.
         """
         import psycopg
 
         with self._turn:
             try:
-                return self._tried(do)
+                return self._tried(do, whole)
             except psycopg.OperationalError:
                 pass
             except psycopg.Error as error:
                 raise _cannot(error) from None
             try:
-                return self._tried(do)
+                return self._tried(do, whole)
             except psycopg.Error as error:
                 raise _cannot(error) from None
 
@@ -94,11 +94,11 @@ class TeamServer:
         with self._turn:
             self._drop()
 
-    def _tried(self, do: Callable[["Connection"], _Found]) -> _Found:
+    def _tried(self, do: Callable[["Connection"], _Found], whole: bool) -> _Found:
         if self._connection is None:
             self._connection = _connect(self._settings, self._purpose)
         try:
-            with self._connection.transaction():
+            with self._connection.transaction() if whole else nullcontext():
                 return do(self._connection)
         except BaseException:
             self._drop()

@@ -1,8 +1,10 @@
 """A restored home can be used, and holds nobody who was erased after its backup."""
 
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestration.people.erasure import erase_person
@@ -13,7 +15,7 @@ from tests.bytes_of_home import files_that_name
 from warehouse import decision_log
 from warehouse.backup.creating import create_backup
 from warehouse.backup.erased import erased_persons
-from warehouse.backup.restoring import unfinished_restore
+from warehouse.backup.records import unfinished_restore
 from warehouse.backup.store import open_store
 from warehouse.decision_log.second_copy import SecondCopy
 from warehouse.lake.connection import writer
@@ -36,16 +38,21 @@ def test_who_was_erased_after_the_backup_is_erased_again(
     store = open_store(str(tmp_path / "backups"), None, create=True)
     create_backup(home, store)
     erase_person(home, "ann", reason="asked", by="tests")
+    listed = erased_persons(store.target)
     own = home_at(home, tmp_path / "elsewhere")
+    # made while the clock was a day ahead
+    manifest = store.manifest()
+    manifest = msgspec.structs.replace(manifest, started_at=manifest.started_at + timedelta(days=1))
 
-    done = restore(own, store, store.manifest(), by="tests", say=lambda _: None)
+    done = restore(own, store, manifest, by="tests", say=lambda _: None)
 
     assert (done.n_erased, unfinished_restore(own)) == (1, False)
     assert rows(own, "from raw.people") == [("ben",)]
     with closing(decision_log.create(own)) as log:
         assert log.execute("select id from decisions").fetchall() == [("d-ben",)]
     assert files_that_name(own, ["ann", "app-ann"]) == []
-    assert len(erased_persons(store.target)) == 1
+    assert len(listed) == 1
+    assert erased_persons(store.target) == listed
     assert erase_again(own, store, by="tests") == 0
 
 

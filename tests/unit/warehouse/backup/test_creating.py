@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.backed_up_home import fill, log_decision, rows
@@ -138,6 +139,19 @@ def test_pruning_keeps_what_the_newest_backups_need(home: Settings, store: Store
     assert store.backup_ids() == [made.manifest.backup_id]
     assert len(store.target.names("parts")) < n_before
     assert damaged_files(store, made.manifest) == []
+
+
+def test_the_backup_just_made_stays_though_an_earlier_one_is_from_the_future(home: Settings, store: Store) -> None:
+    """The clock was ahead."""
+    fill(home)
+    ahead = create_backup(home, store).manifest
+    (old,) = store.backup_ids()
+    store.put_manifest(msgspec.structs.replace(ahead, backup_id="29991231T000000-000Z"))
+
+    made = create_backup(home, store, keep=1)
+
+    assert made.pruned == (old,)
+    assert store.backup_ids() == [made.manifest.backup_id, "29991231T000000-000Z"]
 
 
 def test_a_damaged_database_is_not_taken_for_a_backup(home: Settings, store: Store) -> None:

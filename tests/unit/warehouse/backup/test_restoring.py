@@ -12,9 +12,9 @@ from tests.backed_up_home import fill, rows
 from warehouse.backup.checking import damaged_files, damaged_tables
 from warehouse.backup.creating import create_backup
 from warehouse.backup.manifest import Manifest
-from warehouse.backup.records import restored_from
+from warehouse.backup.records import require_whole, restored_from, unfinished_restore
 from warehouse.backup.repairing import repair_data_files
-from warehouse.backup.restoring import complete, restore_files, unfinished_restore
+from warehouse.backup.restoring import complete, restore_files
 from warehouse.backup.store import Store, open_store
 from warehouse.errors import BackupError, NotFoundError
 from warehouse.lake.connection import writer
@@ -44,8 +44,10 @@ def test_a_home_is_restored_at_another_place(
     restore_files(elsewhere, store, manifest)
 
     assert unfinished_restore(elsewhere)
+    with pytest.raises(BackupError, match="nothing else may use this home"):
+        require_whole(elsewhere)
     complete(elsewhere, store, manifest)
-    assert not unfinished_restore(elsewhere)
+    require_whole(elsewhere)
     assert restored_from(elsewhere).backup_id == manifest.backup_id  # type: ignore[union-attr]
     assert rows(elsewhere) == [(1, 10.0), (2, 20.0), (3, 30.0)]
     assert (elsewhere.landing / "bank/loans/loans.csv").read_text() == "id,amount\n1,10\n2,20\n3,30\n"
@@ -97,6 +99,23 @@ def test_an_interrupted_restore_can_be_repeated(home: Settings, elsewhere: Setti
     assert rows(elsewhere) == [(1, 10.0), (2, 20.0), (3, 30.0)]
 
 
+def test_an_interrupted_restore_is_not_mixed_with_another_backup(
+    home: Settings, elsewhere: Settings, tmp_path: Path
+) -> None:
+    """Nor with what a killed restore left in a database's journal."""
+    store, manifest = backed_up(home, tmp_path)
+    restore_files(elsewhere, store, manifest)
+    journal = elsewhere.keys.with_name("keys.sqlite-wal")
+    journal.write_bytes(b"of the killed restore")
+
+    with pytest.raises(BackupError, match=f"repeat it with `--at {manifest.backup_id}`"):
+        restore_files(elsewhere, store, msgspec.structs.replace(manifest, backup_id="another"))
+    assert journal.exists()
+    restore_files(elsewhere, store, manifest)
+
+    assert not journal.exists()
+
+
 def test_a_manifest_cannot_write_outside_the_home(home: Settings, elsewhere: Settings, tmp_path: Path) -> None:
     store, manifest = backed_up(home, tmp_path)
     outside = msgspec.structs.replace(manifest.files[0], path="../outside")
@@ -105,6 +124,10 @@ def test_a_manifest_cannot_write_outside_the_home(home: Settings, elsewhere: Set
         restore_files(elsewhere, store, msgspec.structs.replace(manifest, files=(outside,)))
 
     assert not (tmp_path / "outside").exists()
+    (home.home / "outside").write_text("mine")
+    outside = msgspec.structs.replace(manifest.files[0], path="lake/data/../../outside")
+    assert repair_data_files(home, store, msgspec.structs.replace(manifest, files=(outside,))) == ([], [])
+    assert (home.home / "outside").read_text() == "mine"
 
 
 def test_each_damage_is_found(home: Settings, elsewhere: Settings, tmp_path: Path) -> None:
@@ -171,3 +194,22 @@ def test_a_target_is_not_mixed_with_other_files(tmp_path: Path) -> None:
         open_store(str(tmp_path / "photos"), None, create=True)
     with pytest.raises(NotFoundError, match="there is no backup in"):
         open_store(str(tmp_path / "nowhere"), None)
+    for place in (tmp_path / "photos" / "one.jpg", tmp_path / "photos" / "one.jpg" / "below"):
+        with pytest.raises(BackupError, match="cannot be read as one"):
+            open_store(str(place), None, create=True)
+
+
+def test_a_backup_that_another_processs_key_would_hide_is_not_completed(home: Settings, tmp_path: Path) -> None:
+    """Both found no target and began it."""
+    fill(home)
+    store = open_store(str(tmp_path / "backups"), KEY, create=True)
+    (tmp_path / "backups" / "backup.json").unlink()
+    other = open_store(str(tmp_path / "backups"), KEY, create=True)
+
+    with pytest.raises(BackupError, match="at the same moment: back up again"):
+        create_backup(home, store)
+
+    assert other.backup_ids() == []
+    (tmp_path / "backups" / "backup.json").write_text("{")
+    with pytest.raises(BackupError, match="is damaged"):
+        open_store(str(tmp_path / "backups"), KEY)

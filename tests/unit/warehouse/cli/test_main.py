@@ -50,7 +50,7 @@ def test_every_command_is_under_a_heading_everyday_ones_first() -> None:
     output = CliRunner().invoke(loanlake, ["--help"], prog_name="loanlake").output
 
     headings = [line for line in output.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert headings == ["Options:", "Every day:", "Models:", "Data and features:", "Persons:"]
+    assert headings == ["Options:", "Every day:", "Models:", "Data and features:", "Machines:", "Persons:"]
 
 
 def test_a_misspelt_setting_is_named_once_and_the_command_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

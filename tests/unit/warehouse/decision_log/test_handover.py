@@ -4,6 +4,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from warehouse.decision_log.outbox import count_in_outbox
 from warehouse.errors import TeamError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
-from warehouse.team import server
+from warehouse.team import TeamServer, server
 from warehouse.team.machines import machines
 
 
@@ -66,6 +67,27 @@ def test_a_machine_killed_between_sending_and_forgetting_sends_again_without_a_s
     assert hand_over(machine) == 3
     assert decision_log.ingest_into_lake(team).n_decisions == 0
     assert in_lake(team) == ["d-0", "d-1", "d-2"]
+
+
+def test_nothing_is_forgotten_before_the_server_has_committed_it(team: Settings, machine: Settings) -> None:
+    """A lost connection would undo the caller's transaction, with entries that are no longer on the disk."""
+    with server(machine) as con, con.transaction(), pytest.raises(ValueError, match="transactions of their own"):
+        handover.hand_over(machine, con)
+
+    assert count_in_outbox(machine) == 3
+
+
+def test_entries_handed_over_by_a_kept_connection_stay_though_it_breaks_afterwards(
+    team: Settings, machine: Settings
+) -> None:
+    def broken(con: Any) -> None:
+        handover.hand_over(machine, con)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        TeamServer(machine, "test").call(broken, whole=False)
+
+    assert (count_in_outbox(machine), decision_log.count_pending(team)) == (0, 3)
 
 
 def test_a_worker_killed_between_the_lakes_commit_and_forgetting_adds_no_second_row(
@@ -125,6 +147,24 @@ def test_an_erased_entry_goes_from_the_server_with_its_key(team: Settings) -> No
 
         assert handover.decision_of_key(con, "key") is None
     assert decision_log.count_pending(team) == 0
+
+
+def test_no_entry_is_on_its_way_while_a_person_is_erased(
+    team: Settings, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One between disk and server would be missed in both, and reach the lake."""
+    moved: list[int] = []
+    change = handover.change_handed_over
+
+    def change_during_hand_over(*given: Any) -> None:
+        moved.append(hand_over(machine))
+        change(*given)
+
+    monkeypatch.setattr("warehouse.decision_log.erasing.change_handed_over", change_during_hand_over)
+
+    decision_log.erase_entries(machine, [(decision_log.entries.DECISIONS, "d-1", A_DECISION)], rename=None)
+
+    assert (moved, count_in_outbox(machine)) == ([0], 2)
 
 
 def _killed(*_: object) -> None:

@@ -63,6 +63,53 @@ def test_who_was_erased_after_an_entry_does_not_come_back(home: Settings, tmp_pa
     assert (n_new, logged(home)) == (0, [])
 
 
+def test_of_two_decisions_on_a_key_both_come_back_and_the_newer_has_it(home: Settings, tmp_path: Path) -> None:
+    copy = SecondCopy(tmp_path)
+    copy.append([("key", decision(1))])
+    copy.append([("key", decision(2))])
+
+    assert restore_copies(home, tmp_path, is_erased=nobody) == 2
+
+    with closing(decision_log.create(home)) as log:
+        assert decision_log.find_by_key(log, "key") == decision(2)
+
+
+def test_what_did_not_reach_the_outbox_is_taken_back_and_the_next_file_is_another(tmp_path: Path) -> None:
+    copy = SecondCopy(tmp_path)
+    copy.append([(None, decision(1))])
+    copy.settle()
+    copy.append([(None, decision(2))])
+    copy.take_back()
+    copy.take_back()
+
+    copy.append([(None, decision(3))])
+
+    assert sorted(each.entry.decision_id for each in read_copies(tmp_path)) == ["d-1", "d-3"]
+    assert len(list(tmp_path.glob("*.log"))) == 2
+
+
+def test_after_its_file_is_deleted_or_the_clock_set_back_another_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = SecondCopy(tmp_path)
+    copy.append([(None, decision(1))])
+    next(tmp_path.glob("*.log")).unlink()
+    copy.append([(None, decision(2))])
+    monkeypatch.setattr("warehouse.decision_log.second_copy.time.time", lambda: 0.0)
+    copy.append([(None, decision(3))])
+
+    assert [each.entry.decision_id for each in read_copies(tmp_path)] == ["d-3", "d-2"]
+
+
+def test_a_power_cut_before_the_content_of_a_grown_file_was_written_is_an_unfinished_end(tmp_path: Path) -> None:
+    copy = SecondCopy(tmp_path)
+    copy.append([(None, decision(1))])
+    with next(tmp_path.glob("*.log")).open("ab") as file:
+        file.write(bytes(100))
+
+    assert [each.entry.decision_id for each in read_copies(tmp_path)] == ["d-1"]
+
+
 def test_files_that_a_backup_holds_are_deleted(tmp_path: Path) -> None:
     """Not one that a process may still write to, though the backup is newer."""
     for name, age in (("old", 3 * 3600), ("young", 3600)):

@@ -1,23 +1,31 @@
 """The file of figures for whoever does not open the lake."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from orchestration.alerts_command import alerts as command
 from tests.measured_lake import measure
+from warehouse.alerts.prepared import read_prepared
 from warehouse.errors import MonitoringError
 from warehouse.figures.published import publish_figures, read_figures
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 
-def test_what_is_published_is_read(home: Settings) -> None:
+def test_what_is_published_is_read(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the other machines of a team, too."""
     measure(home)
+    pushed: list[Path] = []
+    monkeypatch.setattr("warehouse.figures.published.push", lambda _settings, *paths: pushed.extend(paths))
 
     published = publish_figures(home)
 
     assert published.not_built == ()
     assert read_figures(home) == published
+    assert read_prepared(home) is not None
+    assert pushed == [home.figures, home.prepared_alerts]
 
 
 def test_a_lake_before_its_first_measurement_has_figures_without_values(home: Settings) -> None:

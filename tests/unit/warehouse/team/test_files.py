@@ -8,7 +8,7 @@ import pytest
 
 from warehouse.errors import TeamError
 from warehouse.settings import Settings
-from warehouse.team import pull, push, restore, shared_turn, shared_turn_if_free
+from warehouse.team import pull, push, restore, server, shared_turn, shared_turn_if_free
 
 
 @pytest.fixture
@@ -99,6 +99,15 @@ def test_a_turn_that_another_machine_has_is_not_free(team: Settings, other: Sett
             pass
 
     assert (is_ours, is_theirs, is_another) == (True, False, True)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "bundles/../../outside", "."])
+def test_a_name_on_the_server_cannot_write_outside_the_home(team: Settings, name: str) -> None:
+    with server(team) as con:
+        con.execute("insert into loanlake.files values (%s, 'x', 420, nextval('loanlake.positions'))", [name])
+
+    with pytest.raises(TeamError, match="not below a home: delete that row"):
+        pull(team)
 
 
 def test_locks_drafts_and_files_of_batches_stay_where_they_are(team: Settings, other: Settings) -> None:
