@@ -142,7 +142,8 @@ def restore_copies(settings: Settings, folder: Path, *, is_erased: Callable[[str
         before = outbox.total_changes
         append(outbox, keyed=[(copied.key_id, entry) for copied, entry in newest_first if copied.key_id is not None])
         for kind in KINDS:
-            append(outbox, **{kind.table: [entry for copied, entry in kept if copied.table == kind.table]})
+            of_kind: Any = [entry for copied, entry in kept if copied.table == kind.table]
+            append(outbox, **{kind.table: of_kind})
         return outbox.total_changes - before
 
 
