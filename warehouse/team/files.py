@@ -3,17 +3,23 @@
 A file is written by a process that holds a turn for it (:func:`shared_turn`) and pushed when the turn ends; a push is
 one transaction, so that a bundle never follows the deployment that names it. Pushes take turns, so that their positions
 grow in the order of their commits: a machine asks for what is above its last position.
+
+What a turn changed on its machine and could not push, because the server went away or the process was killed, is taken
+back by the next pull: a machine must not serve what the team does not have.
 """
 
 import hashlib
+import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.errors import TeamError
+from warehouse.files.drafts import is_alive
 from warehouse.files.replacing import replace_file
 from warehouse.files.turns import file_turn, file_turn_if_free
 from warehouse.settings import Settings
@@ -45,10 +51,36 @@ def shared_turn(settings: Settings, lock: Path, *paths: Path) -> Iterator[None]:
     with server(settings, f"turn of {_name(settings, lock)}") as connection:
         connection.execute("select pg_advisory_lock(%s)", [_number(settings, lock)])
         _restore(settings, connection, paths)
-        try:
-            yield
-        finally:
-            _push(settings, connection, paths)
+        with _unpushed(settings, paths):
+            try:
+                yield
+            finally:
+                _push(settings, connection, paths)
+
+
+@contextmanager
+def _unpushed(settings: Settings, paths: Sequence[Path]) -> Iterator[None]:
+    """Note what is being changed until it is pushed; the note of a push that failed is of no process."""
+    if not paths:
+        yield
+        return
+    note = settings.team / "unpushed" / f"{uuid.uuid4()}.json"
+    names = [_name(settings, path) for path in paths]
+    replace_file(note, json.dumps({"process": os.getpid(), "paths": names}))
+    try:
+        yield
+    except BaseException:
+        replace_file(note, json.dumps({"process": None, "paths": names}))
+        raise
+    note.unlink()
+
+
+def _take_back(settings: Settings, connection: "Connection") -> None:
+    for note in (settings.team / "unpushed").glob("*.json"):
+        noted = json.loads(note.read_text())
+        if noted["process"] is None or not is_alive(noted["process"]):
+            _restore(settings, connection, [_place(settings, name) for name in noted["paths"]])
+            note.unlink()
 
 
 @contextmanager
@@ -104,6 +136,7 @@ def follow(settings: Settings) -> None:
 def _pull(settings: Settings, connection: "Connection") -> int:
     place = settings.team / "position"
     with file_turn(settings.team / "pull.lock"):
+        _take_back(settings, connection)
         seen = int(place.read_text()) if place.exists() else 0
         row = connection.execute("select coalesce(max(position), 0) from loanlake.files").fetchone()
         newest = int(row[0]) if row is not None else 0

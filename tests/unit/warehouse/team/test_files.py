@@ -8,7 +8,7 @@ import pytest
 
 from warehouse.errors import TeamError
 from warehouse.settings import Settings
-from warehouse.team import pull, push, restore, server, shared_turn, shared_turn_if_free
+from warehouse.team import files, pull, push, restore, server, shared_turn, shared_turn_if_free
 
 
 @pytest.fixture
@@ -60,6 +60,25 @@ def test_a_turn_begins_with_what_the_team_has(team: Settings, other: Settings) -
     restore(other, other.home / "deployment/cards/versions.json")
     assert found == "first"
     assert (other.home / "deployment/cards/versions.json").read_text() == "second"
+
+
+def test_what_a_turn_could_not_push_is_taken_back(
+    team: Settings, other: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents a machine from serving a deployment that the team does not have."""
+    lock, path = team.home / "turn.lock", write(team, "deployment/cards/deployment.json", "served")
+    push(team, path)
+    monkeypatch.setattr(files, "_push", lost_connection)
+
+    with pytest.raises(TeamError), shared_turn(team, lock, path):
+        path.write_text("never pushed")
+    pull(team)
+
+    assert path.read_text() == "served"
+
+
+def lost_connection(*_: object) -> None:
+    raise TeamError("the server went away")
 
 
 def test_files_from_before_a_home_joined_the_team_stay_and_go_along(team: Settings, other: Settings) -> None:
