@@ -35,7 +35,9 @@ _PATH, _OF_LENDER = "/v1/scores", re.compile(r"/v1/lenders/([A-Za-z0-9_]+)/score
 #: The template of the path, as Litestar names it, and the lender that it names.
 _Route = tuple[str, str | None]
 #: Headers that make a request another's to answer.
-_NOT_ORDINARY = frozenset((b"idempotency-key", b"x-api-key", b"origin", b"expect", b"transfer-encoding"))
+_NOT_ORDINARY = frozenset(
+    (b"idempotency-key", b"x-api-key", b"origin", b"expect", b"transfer-encoding", b"content-encoding")
+)
 _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
@@ -95,23 +97,20 @@ class PlainScores:
 
     def _caller(self, scope: HTTPScope, lender: str | None) -> Caller | None:
         """Who may score for this lender by an ordinary request's headers; None for Litestar to answer."""
-        credentials = None
-        is_json = has_host = False
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                if credentials is not None or not value.startswith(_BEARER):
-                    return None
-                credentials = value[len(_BEARER) :]
-            elif name == b"content-type":
-                is_json = value == _JSON_BYTES
-            elif name == b"host":
-                has_host = _is_ordinary_host(value)
-            elif name in _NOT_ORDINARY:
-                return None
-        if credentials is None or not is_json or not has_host or scope.get("root_path"):
+        headers = dict(scope["headers"])
+        credentials = headers.get(b"authorization", b"")
+        is_ordinary = (
+            len(headers) == len(list(scope["headers"]))  # none is there twice
+            and _NOT_ORDINARY.isdisjoint(headers)
+            and credentials.startswith(_BEARER)
+            and headers.get(b"content-type") == _JSON_BYTES
+            and _is_ordinary_host(headers.get(b"host", b""))
+            and not scope.get("root_path")
+        )
+        if not is_ordinary:
             return None
         try:
-            who = self._authentication.caller(credentials.decode("latin-1").strip())
+            who = self._authentication.caller(credentials[len(_BEARER) :].decode("latin-1").strip())
             self._bound.require(who, lender)
         except Problem:
             return None  # found again, and answered, by the guards

@@ -69,6 +69,14 @@ def test_any_other_gets_the_same_answer_from_the_handler(
     assert comparable(ordinary) == comparable(other)
 
 
+def test_a_header_that_is_there_twice_is_the_handlers_to_judge(client: Client, handled: list[str]) -> None:
+    twice = [*PLAIN.items(), ("Content-Type", "text/plain")]
+
+    client.post("/v1/scores", content=BODY, headers=twice)
+
+    assert handled == ["/v1/scores"]
+
+
 def test_a_body_in_pieces_goes_on_whole(shared_home: ServingHome) -> None:
     app = create_app(shared_home.settings)
     pieces = [{"type": "http.request", "body": BODY[:10], "more_body": True}]
