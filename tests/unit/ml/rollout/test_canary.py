@@ -122,7 +122,7 @@ def test_a_person_who_ends_it_while_it_is_moved_has_the_last_word(home, monkeypa
     start(home, CanaryPlan(steps=(0.5,), dwell_minutes=0))
     answer(home, failed=failed)
 
-    with pytest.raises(NotFoundError, match=r"version 2, answering 0\.5 .* changed while it was judged: .* runs now"):
+    with pytest.raises(NotFoundError, match=r"version 2, answering 50 % .* changed while it was judged: .* runs now"):
         move_canary(home, SOURCE, by="dagster")
 
     served = read_deployment(home, SOURCE)
