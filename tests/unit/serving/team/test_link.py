@@ -54,3 +54,11 @@ def test_an_embedded_home_has_no_link(home: Settings) -> None:
     link.stop()
 
     assert list(link.collect()) == []
+
+
+def test_a_teams_machine_says_how_far_it_is_behind(team: Settings, home: Settings) -> None:
+    def named(settings: Settings) -> list[str]:
+        return [family.name for family in TeamLink(settings, poll_seconds=1).collect()]
+
+    assert named(team) == ["loanlake_team_seconds_behind"]
+    assert named(home) == []

@@ -60,7 +60,12 @@ def test_the_page_of_metrics_lists_what_there_is(own_client: Client, own_home: S
         told[name] = family.type
         labels[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
 
-    rows = list(_ROW.finditer((REPOSITORY / "docs" / "metrics.md").read_text()))
+    # one is only there in a team, whose suite looks for it
+    rows = [
+        row
+        for row in _ROW.finditer((REPOSITORY / "docs" / "metrics.md").read_text())
+        if row["name"] != "loanlake_team_seconds_behind"
+    ]
     assert told == {row["name"]: row["kind"] for row in rows}
     assert labels == {row["name"]: set(re.findall(r"\w+", row["labels"])) for row in rows}
 

@@ -17,6 +17,7 @@ def verdicts(output: str) -> dict[str, str]:
 
 def test_an_embedded_home_needs_no_server(home: Settings) -> None:
     home.home.mkdir(parents=True)
+    home.home.chmod(0o755)
 
     result = CliRunner().invoke(doctor)
 
