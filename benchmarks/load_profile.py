@@ -11,9 +11,9 @@
     users      1,000 Locust users who think for one to three seconds
 
 The short form takes three minutes at most, the long one five hours; each length can be set. All of it runs against a
-server of its own on the loopback interface, and ends by itself. Locust is no dependency: the phase is left out, and the
-report says so, unless ``--locust`` or the ``PATH`` names one (``uv tool install locust``). Exits with 1 if an answered
-decision is not in the log, or a request of normal, peak, recovery or soak failed.
+server of its own on the loopback interface, and ends by itself. Locust is not a dependency: the phase is left out, and
+the report says so, unless ``--locust`` or the ``PATH`` names one (``uv tool install locust``). Exits with 1 if an
+answered decision is not in the log, or a request of normal, peak, recovery or soak failed.
 """
 
 import argparse

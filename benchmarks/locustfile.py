@@ -1,4 +1,4 @@
-"""A thousand people at their desks, for Locust (``uv tool install locust``, which is no dependency of the project).
+"""A thousand people at their desks, for Locust (``uv tool install locust``, which is not a dependency of the project).
 
 Each sends an application, thinks for one to three seconds, and sends the next: some 500 requests a second::
 

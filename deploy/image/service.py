@@ -12,7 +12,7 @@ from pathlib import Path
 WEBSERVER_PORT = 3000
 MLFLOW_PORT = 5000
 #: Of the container: who may reach it is said outside.
-ALL = "0.0.0.0"  # noqa: S104
+ALL = "0.0.0.0"  # noqa: S104  # a container's port is published or not by who runs it
 
 
 #: MLflow's runners of GenAI jobs are eight unused processes of 260 MB each.
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     if arguments not in (["webserver"], ["daemon"], ["mlflow"], ["alive"]):
         sys.exit(f"loanlake-service: webserver, daemon, mlflow or alive: found {' '.join(arguments) or 'nothing'}")
     wanted, environment = command(*arguments)
-    os.execve(wanted[0], wanted, os.environ | environment)  # noqa: S606
+    os.execve(wanted[0], wanted, os.environ | environment)  # noqa: S606  # of command() alone
 
 
 if __name__ == "__main__":

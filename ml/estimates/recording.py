@@ -1,7 +1,7 @@
 """Estimate every month of a served version's decisions, grade what has matured, and store both."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
 from typing import Any, get_args
@@ -55,24 +55,9 @@ def record_estimates(
         of_reference = estimator.truth(reference.probability, reference.defaulted)
         rows: list[PerformanceEstimate] = []
         for place, (month, n_decisions, n_mature) in enumerate(months):
-            together = pooled_months([each[:2] for each in months[: place + 1]], _RULE)
-            if len(together) > 1:
-                n_pooled = sum(n for each, n, _ in months if each in together)
-                rows.append(
-                    _kept_pooled(stored.get(month, []), n_pooled, role)
-                    or estimate_pooled(
-                        estimator,
-                        np.concatenate([read_month(con, each).probability for each in together]),
-                        month=month,
-                        role=role,
-                        horizon_months=_months_between(newest, month),
-                        n_errors=(
-                            _RULE.standard_errors_pooled
-                            if n_decisions >= _RULE.min_decisions
-                            else _RULE.standard_errors
-                        ),
-                    )
-                )
+            so_far = [each[:2] for each in months[: place + 1]]
+            pooled = _pooled(con, estimator, so_far, stored.get(month, []), role=role, newest=newest)
+            rows += pooled
             if n_decisions < _RULE.min_decisions:
                 continue
             kept = [row for row in stored.get(month, []) if row.metric not in (DEFAULTS_SO_FAR, POOLED_DEFAULT_RATE)]
@@ -92,7 +77,7 @@ def record_estimates(
                         role=role,
                         newest=newest,
                         tested_low=tested_low,
-                        n_errors=_RULE.standard_errors_alone if len(together) > 1 else None,
+                        n_errors=_RULE.standard_errors_alone if pooled else None,
                     )
             if len(times):
                 rows += _early(
@@ -225,10 +210,35 @@ def _verdict(
     return verdict._asdict()
 
 
-def _kept_pooled(stored: Iterable[PerformanceEstimate], n_pooled: int, role: str) -> PerformanceEstimate | None:
-    """The stored row of as many decisions, if there is one."""
-    found = (row for row in stored if (row.metric, row.n_decisions) == (POOLED_DEFAULT_RATE, n_pooled))
-    return next((replace(row, role=role) for row in found), None)
+def _pooled(
+    con: duckdb.DuckDBPyConnection,
+    estimator: Estimator,
+    months: Sequence[tuple[date, int]],
+    stored: Iterable[PerformanceEstimate],
+    *,
+    role: str,
+    newest: date,
+) -> list[PerformanceEstimate]:
+    """The row of the last month judged with those before it, the stored one if it is of as many decisions; or none."""
+    together = pooled_months(months, _RULE)
+    if len(together) == 1:
+        return []
+    n_pooled = sum(n_decisions for each, n_decisions in months if each in together)
+    kept = [row for row in stored if (row.metric, row.n_decisions) == (POOLED_DEFAULT_RATE, n_pooled)]
+    if kept:
+        return [replace(row, role=role) for row in kept]
+    month, n_decisions = months[-1]
+    is_judged_twice = n_decisions >= _RULE.min_decisions
+    return [
+        estimate_pooled(
+            estimator,
+            np.concatenate([read_month(con, each).probability for each in together]),
+            month=month,
+            role=role,
+            horizon_months=_months_between(newest, month),
+            n_errors=_RULE.standard_errors_pooled if is_judged_twice else _RULE.standard_errors,
+        )
+    ]
 
 
 def _stored(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> dict[date, list[PerformanceEstimate]]:

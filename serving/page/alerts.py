@@ -98,7 +98,7 @@ class AlertsPage:
         try:
             found = self._settings.prepared_alerts.stat()
         except OSError:
-            return read_prepared(self._settings)  # it says what is wrong, other than that there is no file
+            return read_prepared(self._settings)  # None for a missing file, else it names the fault
         stamp = found.st_mtime_ns, found.st_ino
         if self._kept is None or self._kept[0] != stamp:
             prepared = read_prepared(self._settings)

@@ -119,7 +119,7 @@ class PlainScores:
     async def _answer(
         self, scope: HTTPScope, send: Send, body: bytes, who: Caller, lender: str | None
     ) -> Exception | None:
-        """Score and answer; the problem if there is no score."""
+        """Score and answer, or return the problem."""
         try:
             await self._rate_limit.count(scope, who, lender)
             scored = await self._scoring.score(lender, decode_body(body, _JSON), who.channel("online"))

@@ -7,7 +7,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,7 @@ def test_a_machine_killed_while_the_server_is_away_loses_nothing_that_its_disk_h
 ) -> None:
     """PostgreSQL refuses this team's connections: decisions stay on the disk of A, which is then killed."""
     decision_log.ingest_into_lake(team.worker)
-    with _server_away(team):
+    with server_away(team):
         made = {team.score(A, f"kept-{number}")["decision_id"] for number in range(5)}
         team.servers[A].process.kill()
         team.servers[A].process.wait(timeout=30)
@@ -226,18 +226,15 @@ def test_a_machine_killed_while_the_server_is_away_loses_nothing_that_its_disk_h
     assert made <= {decision_id for (decision_id,) in rows}
 
 
-class _server_away:  # noqa: N801
+@contextmanager
+def server_away(team: Team) -> Iterator[None]:
     """The database accepts no connection meanwhile, and those of the machines are ended."""
-
-    def __init__(self, team: Team) -> None:
-        catalog = team.environment["LOANLAKE_CATALOG"].removeprefix("postgres:")
-        self._name = psycopg.conninfo.conninfo_to_dict(catalog)["dbname"]
-        self._server = psycopg.connect(team_servers.SERVER, autocommit=True)
-
-    def __enter__(self) -> None:
-        self._server.execute(f'alter database "{self._name}" allow_connections false')
-        self._server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [self._name])
-
-    def __exit__(self, *_: object) -> None:
-        self._server.execute(f'alter database "{self._name}" allow_connections true')
-        self._server.close()
+    catalog = team.environment["LOANLAKE_CATALOG"].removeprefix("postgres:")
+    name = psycopg.conninfo.conninfo_to_dict(catalog)["dbname"]
+    with psycopg.connect(team_servers.SERVER, autocommit=True) as server:
+        server.execute(f'alter database "{name}" allow_connections false')
+        server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+        try:
+            yield
+        finally:
+            server.execute(f'alter database "{name}" allow_connections true')

@@ -68,7 +68,7 @@ def copy_catalog(settings: Settings, to: Path) -> CopiedCatalog | None:
     """
     if not settings.lake_catalog.exists():
         return None
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  # this module, by this Python
         [sys.executable, "-m", "warehouse.lake.catalog_copy", str(settings.lake_catalog), str(to)],
         cwd=REPOSITORY,
         capture_output=True,

@@ -121,7 +121,7 @@ def _connect(settings: Settings, purpose: str) -> "Connection":
         raise TeamError("a team's server needs LOANLAKE_CATALOG, which is not set")
     name = f"loanlake: {purpose or settings.machine}"[:63]
     given = {"connect_timeout": _CONNECT_SECONDS, **conninfo_to_dict(settings.catalog)}
-    connection = psycopg.connect(**given, autocommit=True, application_name=name)  # type: ignore[arg-type]
+    connection = psycopg.connect(**given, autocommit=True, application_name=name)  # type: ignore[arg-type]  # libpq's words
     try:
         connection.execute(KEEPALIVE)
         if settings.catalog not in _created:
