@@ -70,6 +70,12 @@ def create(*, target: str | None, keep: int | None) -> None:
     )
     if made.n_tries > 1:
         click.echo(f"the home changed meanwhile: it took {made.n_tries} tries")
+    if made.links:
+        click.echo(
+            f"not in the backup: what {len(made.links)} symbolic links of the home lead to, such as {made.links[0]}; "
+            "back that up too, or move it into the home",
+            err=True,
+        )
     if made.pruned:
         click.echo(f"deleted: {', '.join(made.pruned)}")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from warehouse.files.drafts import is_draft
 from warehouse.settings import Settings
 
 DATABASES = {".sqlite", ".db"}
@@ -43,7 +44,7 @@ def other_files(settings: Settings) -> Iterator[Path]:
     """The files of a home that are not databases, without drafts and journals."""
     for path in _files(settings):
         is_journal = path.name.endswith(JOURNALS) and path.with_name(path.name.rpartition("-")[0]).suffix in DATABASES
-        if path.suffix not in DATABASES and not is_journal and not _is_draft(path):
+        if path.suffix not in DATABASES and not is_journal and not is_draft(path):
             yield path
 
 
@@ -55,14 +56,24 @@ def watched(settings: Settings) -> tuple[tuple[str, int, int], ...]:
     found = []
     for folder in (settings.deployments, settings.erasures):
         for path in sorted(folder.rglob("*")):
-            if path != settings.figures and not _is_draft(path) and path.is_file():
+            if path != settings.figures and not is_draft(path) and path.is_file():
                 with suppress(FileNotFoundError):  # it went meanwhile: the next look differs
                     status = path.stat()
                     found.append((str(path), status.st_ino, status.st_mtime_ns))
     return tuple(found)
 
 
+def links(settings: Settings) -> list[Path]:
+    """Symbolic links, which are not followed: what they lead to is not of the home, and not in its backups."""
+    return [path for path in _entries(settings) if path.is_symlink()]
+
+
 def _files(settings: Settings) -> Iterator[Path]:
+    return (path for path in _entries(settings) if not path.is_symlink() and path.is_file())
+
+
+def _entries(settings: Settings) -> Iterator[Path]:
+    """All but folders, of folders that are not left out; a link is not followed."""
     excluded = left_out(settings).keys()
     waiting = [settings.home]
     while waiting:
@@ -71,16 +82,9 @@ def _files(settings: Settings) -> Iterator[Path]:
         except FileNotFoundError:
             continue  # a run or a batch was deleted meanwhile, with its folder
         for path in inside:
-            if path in excluded or path.is_symlink():
+            if path in excluded:
                 continue
-            if path.is_dir():
-                if not _is_draft(path):
-                    waiting.append(path)
-            elif path.is_file():
+            if path.is_symlink() or not path.is_dir():
                 yield path
-
-
-def _is_draft(path: Path) -> bool:
-    # as `warehouse.files.drafts` names them: .name.<process>-<anything>
-    process = path.name.rpartition(".")[2].partition("-")[0]
-    return path.name.startswith(".") and "-" in path.name.rpartition(".")[2] and process.isdecimal()
+            elif not is_draft(path):
+                waiting.append(path)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from warehouse.backup.contents import databases, other_files, watched
+from warehouse.backup.contents import databases, links, other_files, watched
 from warehouse.backup.erased import note_erasures
 from warehouse.backup.manifest import FORMAT, Manifest, StoredFile
 from warehouse.backup.records import LastBackup, record_backup, require_whole
@@ -35,13 +35,17 @@ _MOST_TRIES = 5
 
 @dataclass(frozen=True)
 class Created:
-    """A complete backup; ``n_bytes_written``: what the target did not have. ``pruned``: ids of deleted backups."""
+    """A complete backup; ``n_bytes_written``: what the target did not have. ``pruned``: ids of deleted backups.
+
+    ``links``: symbolic links in the home, of which it has nothing.
+    """
 
     manifest: Manifest
     n_bytes_written: int
     n_tries: int
     seconds: float
     pruned: tuple[str, ...] = ()
+    links: tuple[Path, ...] = ()
 
 
 class _ChangedError(Exception):
@@ -77,7 +81,14 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
         if settings.decision_copy is not None:
             prune_copies(settings.decision_copy, backed_up_at=manifest.started_at)
         pruned = store.prune(keep=keep, made=manifest.backup_id)[0] if keep is not None else []
-    return Created(manifest, store.n_bytes_written - n_before, n_tries, time.monotonic() - started, tuple(pruned))
+    return Created(
+        manifest,
+        store.n_bytes_written - n_before,
+        n_tries,
+        time.monotonic() - started,
+        tuple(pruned),
+        tuple(links(settings)),
+    )
 
 
 def _first_unchanged(settings: Settings, store: Store, known: dict[str, StoredFile]) -> tuple[Manifest, int]:

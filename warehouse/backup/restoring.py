@@ -16,6 +16,7 @@ from warehouse.backup.manifest import Manifest, StoredFile
 from warehouse.backup.records import Restored, record_restore, restore_mark
 from warehouse.backup.store import Store
 from warehouse.errors import BackupError
+from warehouse.files.drafts import draft_file
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
@@ -91,7 +92,7 @@ def place_of(settings: Settings, file: StoredFile) -> Path:
 def write_file(store: Store, file: StoredFile, place: Path) -> None:
     """Write a file of a backup; it replaces another only when it is whole."""
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = place.with_name(f".{place.name}.{os.getpid()}-0")
+    draft = draft_file(place)
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy:
             for part in file.parts:

@@ -32,14 +32,23 @@ def draft_directory(path: Path) -> Iterator[Path]:
 
 def remove_abandoned(directory: Path) -> None:
     """Remove the drafts of ended processes from this directory."""
-    for draft in directory.glob(".*.*-*"):
-        process = draft.name.rpartition(".")[2].partition("-")[0]
-        if not process.isdecimal() or is_alive(int(process)):
+    for draft in filter(is_draft, directory.glob(".*.*-*")):
+        if is_alive(_process_of(draft)):
             continue
         if draft.is_dir():
             shutil.rmtree(draft, ignore_errors=True)
         else:
             draft.unlink(missing_ok=True)
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a file or folder has the name of a draft."""
+    process, dash, _ = path.name.rpartition(".")[2].partition("-")
+    return path.name.startswith(".") and bool(dash) and process.isdecimal()
+
+
+def _process_of(draft: Path) -> int:
+    return int(draft.name.rpartition(".")[2].partition("-")[0])
 
 
 def is_alive(process: int) -> bool:

@@ -58,6 +58,7 @@ def home_backup() -> dg.MaterializeResult[None]:
             "lake_snapshot": manifest.lake_snapshot,
             "tries": made.n_tries,
             "deleted_backups": list(made.pruned),
+            "links_left_out": [str(link) for link in made.links],
             "seconds": round(made.seconds, 2),
         }
     )

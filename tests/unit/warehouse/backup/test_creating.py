@@ -164,6 +164,19 @@ def test_a_damaged_database_is_not_taken_for_a_backup(home: Settings, store: Sto
         create_backup(home, store)
 
 
+def test_a_link_is_not_followed_and_is_named(home: Settings, store: Store, tmp_path: Path) -> None:
+    """Prevents a landing folder that was moved to another disk from being missing in all backups unnoticed."""
+    elsewhere = tmp_path / "elsewhere"
+    put(elsewhere / "loans.csv", "id")
+    put(home.home / "landing" / "here.csv", "id")
+    (home.home / "landing" / "bank").symlink_to(elsewhere)
+
+    made = create_backup(home, store)
+
+    assert made.links == (home.home / "landing" / "bank",)
+    assert [file.path for file in made.manifest.files if file.path.startswith("landing")] == ["landing/here.csv"]
+
+
 def test_one_backup_at_a_time(home: Settings, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(home)
     found: list[str] = []
