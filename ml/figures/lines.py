@@ -16,8 +16,8 @@ _MOST_DOTS = 40
 _MOST_NAMES = 5
 #: Space beside the first and last of names that are no months.
 _INSET = 30.0
-#: Room for the name of a mark.
-_NAME_WIDTH = 60.0
+#: Room for the name of a mark and its value.
+_NAME_WIDTH = 100.0
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,27 @@ def _axes(svg: Element, figure: Lines, plane: _Plane, marks: Sequence[float]) ->
         element("text", svg, name, class_="tick", x=number(x), y=number(HEIGHT - BOTTOM + 16), text_anchor=anchor)
     middle = number((LEFT + WIDTH - RIGHT) / 2)
     element("text", svg, figure.place_title, class_="tick", x=middle, y=number(HEIGHT - 5), text_anchor="middle")
-    for order, mark in enumerate(sorted(figure.marks, key=lambda each: each.at)):
-        x = plane.x_of(mark.at)
-        element("line", svg, class_="mark", x1=number(x), x2=number(x), y1=number(TOP), y2=number(HEIGHT - BOTTOM))
-        # the first of several has its name on its left, so that the next does not cross it
-        end = x > 0.75 * WIDTH or (order == 0 and len(figure.marks) > 1 and x > LEFT + _NAME_WIDTH)
-        place = {"x": number(x - 4 if end else x + 4), "y": number(TOP + 11 + 14 * order)}
-        element("text", svg, mark.name, class_="tick", text_anchor="end" if end else "start", **place)
+    _marks(svg, figure, plane)
+
+
+def _marks(svg: Element, figure: Lines, plane: _Plane) -> None:
+    """Each mark's line; the names, with the value, one below the other in the order of the lines.
+
+    All on one side of all lines, so that none crosses a name: right of the last, or left of the first where the last
+    is too near to the edge. At the bottom, since what is worth a mark is mostly high.
+    """
+    ordered = sorted(figure.marks, key=lambda each: each.at)
+    places = [plane.x_of(mark.at) for mark in ordered]
+    for x in map(number, places):
+        element("line", svg, class_="mark", x1=x, x2=x, y1=number(TOP), y2=number(HEIGHT - BOTTOM))
+    to_the_left = bool(places) and places[-1] > WIDTH - RIGHT - _NAME_WIDTH
+    for order, mark in enumerate(ordered):
+        x, y = (
+            number(places[0] - 4 if to_the_left else places[-1] + 4),
+            number(HEIGHT - BOTTOM - 6 - 14 * (len(ordered) - 1 - order)),
+        )
+        name = f"{mark.name}: {written(mark.at, 'index')}"
+        element("text", svg, name, class_="tick", text_anchor="end" if to_the_left else "start", x=x, y=y)
 
 
 def _named_numbers(figure: Lines) -> list[tuple[float, str]]:

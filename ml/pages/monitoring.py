@@ -160,8 +160,8 @@ def _grades(rows: Sequence[Row], source: str) -> Figure:
     if not rows:
         return Missing(
             "No estimate was graded yet: no month after the reference loans has mature labels. "
-            "Until then nothing shows whether the estimates hold.",
-            f"loanlake run {source}",
+            "Until then nothing shows whether the estimates hold. Once new outcomes are there, this loads them:",
+            f"loanlake run {source} FILES",
         )
     return Table(
         name="estimate-grades",
@@ -258,7 +258,7 @@ def _calibration(bands: Sequence[Row], measured: Sequence[Row], source: str) -> 
         return [
             Missing(
                 "No decision has a mature label yet: wait until loans have, and load their outcomes.",
-                f"loanlake run {source}",
+                f"loanlake run {source} FILES",
             )
         ]
     rates = [wilson(row["n_defaults"], row["n_mature"]) for row in mature]

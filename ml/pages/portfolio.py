@@ -32,7 +32,7 @@ def portfolio_sections(tables: Tables, version: Row | None, profit: Section) -> 
             f"book. A line ends where fewer than {MIN_OBSERVED:.0%} of its loans are observed that long. Each point is "
             "of the loans observed for that long, so that a line can fall where those drop out that were not.",
         ),
-        Section("roll-rates", "Roll rates", _roll_rates(tables.rows(_ROLL_RATES), tables.source)),
+        Section("roll-rates", "Roll rates", _roll_rates(tables.rows(_ROLL_RATES))),
         Section(
             "approvals",
             "Approvals and losses",
@@ -58,8 +58,9 @@ def _vintages(rows: Sequence[Row], source: str) -> list[Figure]:
     if not rows:
         return [
             Missing(
-                "There is no vintage: the lender's loans have no dates, or no outcome is known yet.",
-                f"loanlake run {source}",
+                "There is no vintage: the lender's loans have no dates, or no outcome is known yet. Once new outcomes "
+                "are there, this loads and shows them:",
+                f"loanlake run {source} FILES",
             )
         ]
     every = sorted({row["vintage"] for row in rows})
@@ -73,20 +74,22 @@ def _vintages(rows: Sequence[Row], source: str) -> list[Figure]:
     ]
     shown = [month for month in (3, 6, 9, 12, 18, 24, 36, 48, 60) if month <= months[-1]]
     levels = _levels([row["default_share"] for row in rows if row["months_on_book"] in shown])
-    figures.append(
-        Heat(
-            name="vintage-map",
-            title="Defaulted by vintage and months on book",
-            about="Newest vintage first; a darker cell is a higher share.",
-            columns=[str(month) for month in shown],
-            row_title="Vintage",
-            rows=[
-                HeatRow(f"{vintage:%Y-%m}", [_vintage_cell(by_place.get((vintage, month)), levels) for month in shown])
-                for vintage in reversed(vintages)
-                if any((vintage, month) in by_place for month in shown)
-            ],
+    heat_rows = [
+        HeatRow(f"{vintage:%Y-%m}", [_vintage_cell(by_place.get((vintage, month)), levels) for month in shown])
+        for vintage in reversed(vintages)
+        if any((vintage, month) in by_place for month in shown)
+    ]
+    if heat_rows:
+        figures.append(
+            Heat(
+                name="vintage-map",
+                title="Defaulted by vintage and months on book",
+                about="Newest vintage first; a darker cell is a higher share.",
+                columns=[str(month) for month in shown],
+                row_title="Vintage",
+                rows=heat_rows,
+            )
         )
-    )
     return figures
 
 
@@ -131,9 +134,9 @@ def _levels(shares: Sequence[float]) -> tuple[float, float]:
     return ordered[len(ordered) // 3], ordered[2 * len(ordered) // 3]
 
 
-def _roll_rates(rows: Sequence[Row], source: str) -> list[Figure]:
+def _roll_rates(rows: Sequence[Row]) -> list[Figure]:
     if not rows:
-        return [Missing("There is no roll rate: the lender has no monthly statements.", f"loanlake run {source}")]
+        return [Missing("There is no roll rate: no monthly statement of this lender's borrowers was loaded.")]
     months = months_of(rows)
     recent = [row for row in rows if row["month"] in months[-12:]]
     counts: dict[tuple[str, str], int] = {}

@@ -1,5 +1,7 @@
 """Lines: a value is drawn where it belongs, and a month without data is a gap."""
 
+import pytest
+
 from ml.figures.lines import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from ml.figures.shapes import Line, Lines, Mark
 from tests.unit.ml.figures.drawn import drawn, texts
@@ -61,6 +63,25 @@ def test_numbers_are_placed_by_their_distance_and_marked() -> None:
     [mark] = [each for each in drawing.iter("line") if each.attrib["class"] == "mark"]
     assert dots[1] - dots[0] < dots[3] - dots[2]
     assert abs(float(mark.attrib["x1"]) - (dots[0] + dots[3]) / 2) < 0.1
+
+
+@pytest.mark.parametrize("marked", [(0.2, 0.25), (0.1, 0.9)])
+def test_no_mark_crosses_the_name_of_one(marked: tuple[float, float]) -> None:
+    figure = lines(
+        Line(name="profit", values=[0.0, 1.0, 1.0, 0.5]),
+        numbers=[0.0, 0.1, 0.2, 1.0],
+        marks=[Mark("earned most", marked[1]), Mark("in force", marked[0])],
+    )
+
+    _, drawing = drawn(figure)
+
+    places = sorted(float(each.attrib["x1"]) for each in drawing.iter("line") if each.attrib["class"] == "mark")
+    names = [each for each in drawing.iter("text") if (each.text or "").startswith(("in force", "earned most"))]
+    assert [name.text for name in names] == [f"in force: {marked[0]:.3f}", f"earned most: {marked[1]:.3f}"]
+    assert float(names[0].attrib["y"]) < float(names[1].attrib["y"])
+    for name in names:
+        x, to_the_left = float(name.attrib["x"]), name.attrib["text-anchor"] == "end"
+        assert x < places[0] if to_the_left else x > places[-1]
 
 
 def test_many_lines_have_one_key_a_year_and_a_row_each() -> None:
