@@ -1,6 +1,6 @@
 """Grade estimates by what was true: whether the interval held it, and whether the estimator can still be trusted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -18,8 +18,8 @@ class PerformanceEstimate:
 
     ``estimated``, ``low``, ``high``: of all decisions of the month; None where they do not define the figure. The same
     with ``_mature``: of the decisions whose labels are mature, to compare with ``true_value``. ``horizon_months``: from
-    the newest labelled reference loan to the month. ``n_graded``, ``n_missed``: earlier months with a true value, and
-    those whose interval did not hold it.
+    the newest labelled reference loan to the month. ``n_graded``, ``n_missed``: earlier months with a true value, those
+    of earlier champions included, and those whose interval did not hold it.
     """
 
     month: date
@@ -48,21 +48,28 @@ class PerformanceEstimate:
     is_trusted: bool = True
 
 
-def grade(rows: Iterable[PerformanceEstimate]) -> list[PerformanceEstimate]:
+def grade(
+    rows: Iterable[PerformanceEstimate], earlier: Mapping[tuple[str, str], Mapping[date, bool]] | None = None
+) -> list[PerformanceEstimate]:
     """Compare each row with its true value, and count for each month what the estimator missed before it.
 
-    ``rows``: of one model version. Months up to the newest reference loan are not graded, nor are defaults so far: a
-    number outside the interval says that risk has changed, not that the estimator is wrong.
+    ``rows``: of one model version. ``earlier``: by metric and method, the months of the champions before it, of which a
+    version's own grade takes the place; without them a lender that trains often would never know how good its
+    estimates are. Months up to the newest reference loan are not graded, nor are defaults so far: a number outside the
+    interval says that risk has changed, not that the estimator is wrong.
     """
-    graded, seen = [], dict[tuple[str, str], list[bool]]()
+    graded = []
+    seen = {key: dict(months) for key, months in (earlier or {}).items()}
     for row in sorted(rows, key=lambda each: (each.month, each.metric, each.method)):
-        before = seen.setdefault((row.metric, row.method), [])
+        months = seen.setdefault((row.metric, row.method), {})
+        before = [is_covered for month, is_covered in months.items() if month < row.month]
         n_missed = sum(not is_covered for is_covered in before)
         is_covered = None
         # a month of reference loans knows their outcomes already
         is_known = row.metric != DEFAULTS_SO_FAR and row.horizon_months > 0
         if is_known and row.true_value is not None and row.low_mature is not None and row.high_mature is not None:
             is_covered = row.low_mature <= row.true_value <= row.high_mature
+            months[row.month] = is_covered
         graded.append(
             replace(
                 row,
@@ -72,8 +79,6 @@ def grade(rows: Iterable[PerformanceEstimate]) -> list[PerformanceEstimate]:
                 is_trusted=is_trusted(len(before), n_missed, level=row.level),
             )
         )
-        if is_covered is not None:
-            before.append(is_covered)
     return graded
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any, get_args
 
@@ -25,13 +25,13 @@ from ml.estimates.labelled_reference import (
     read_reference,
 )
 from ml.estimates.pooling import estimate_pooled, pooled_months
+from ml.estimates.stored import TABLE, earlier_grades, stored_estimates
 from ml.monitoring.limits import EstimateRule, EstimateVerdict
-from ml.monitoring.samples import MonitoredModel, decisions_of
+from ml.monitoring.samples import MonitoredModel
 from ml.monitoring.tables import replace_months
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
-TABLE = "monitoring.performance_estimates"
 METHODS: tuple[Method, ...] = get_args(Method)
 _RULE = EstimateRule()
 
@@ -48,7 +48,7 @@ def record_estimates(
     snapshot = scorer.bundle.lineage.lake_snapshot
     with connect(settings) as con:
         months = decided_months(con, model)
-        stored = _stored(con, model)
+        stored, earlier = stored_estimates(con, model), earlier_grades(con, model)
         reference, newest = read_reference(con, scorer, model, snapshot=snapshot)
         estimator = Estimator(reference, cut_off=scorer.bundle.policy.cut_off)
         times = default_times(con, model.source)
@@ -90,7 +90,7 @@ def record_estimates(
                     role=role,
                     newest=newest,
                 )
-    judged = tuple(grade(rows))
+    judged = tuple(grade(rows, earlier))
     replace_months(settings, TABLE, model, judged)
     return judged
 
@@ -239,16 +239,6 @@ def _pooled(
             n_errors=_RULE.standard_errors_pooled if is_judged_twice else _RULE.standard_errors,
         )
     ]
-
-
-def _stored(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> dict[date, list[PerformanceEstimate]]:
-    where, parameters = decisions_of(model, None)
-    names = [field.name for field in fields(PerformanceEstimate)]
-    stored: dict[date, list[PerformanceEstimate]] = {}
-    for row in con.execute(f"select {', '.join(names)} from {TABLE} where {where}", parameters).fetchall():
-        found = PerformanceEstimate(**dict(zip(names, row, strict=True)))
-        stored.setdefault(found.month, []).append(found)
-    return stored
 
 
 def _named(interval: Interval, suffix: str) -> dict[str, Any]:

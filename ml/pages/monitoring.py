@@ -43,8 +43,9 @@ def monitoring_sections(tables: Tables, version: Row, features: Sequence[Feature
             "grades",
             "How good the estimates were",
             [_grades(tables.rows(_GRADES, **version), tables.source)],
-            "Estimates of months after the reference loans, whose labels are mature by now. About as many intervals as "
-            "their level should hold the true value: where fewer do, read the estimates above with care.",
+            "Estimates of months after the reference loans, whose labels are mature by now; also of earlier champions, "
+            "each month once. About as many intervals as their level should hold the true value: where fewer "
+            "do, read the estimates above with care.",
         ),
         Section("drift", "Drift of the features", [heat_map(features, tables.source)]),
         Section("scores", "Scores", _scores(tables.rows(_SCORES, **version), tables.source)),
@@ -320,11 +321,17 @@ _PERFORMANCE = f"""
 select month, n_mature, n_defaults, default_rate, mean_probability, auc, ks, brier
 from monitoring.model_performance where {_VERSION} and n_mature > 0 order by month
 """
-# as monitoring.estimate_grades, but of all horizons, and up to a month
-_GRADES = f"""
+# as monitoring.estimate_grades, but of all horizons, up to a month, and of the champions before, each month once
+_GRADES = """
+with graded as (
+    select *, row_number() over (partition by metric, method, month order by model_version desc) as place
+    from monitoring.performance_estimates
+    where source = $source and model_name = $model_name and model_version <= $model_version
+        and month <= $until::date and is_covered is not null and role in ('champion', 'replaced')
+)
 select metric, method, level, count(*) as n_months, avg(is_covered::int) as coverage,
     avg(estimated_mature - true_value) as mean_error, avg(abs(estimated_mature - true_value)) as mean_distance
-from monitoring.performance_estimates where {_VERSION} and is_covered is not null
+from graded where place = 1
 group by metric, method, level order by metric, method, level
 """
 _SCORES = f"""

@@ -7,9 +7,11 @@ import dagster as dg
 
 from ml.bundle.scorer import Scorer
 from ml.estimates.grades import PerformanceEstimate
+from ml.estimates.later_truth import add_truth, months_to_grade
 from ml.estimates.recording import record_estimates
 from ml.judging.metrics import candidate_on_test
-from orchestration.defs.monitoring.measuring import MonitoredVersion, monitored_versions
+from ml.registry.registered_version import load_registered
+from orchestration.defs.monitoring.measuring import MonitoredVersion, monitored_versions, replaced_versions
 from orchestration.lib import layers, pages
 from orchestration.lib.lenders import LENDERS
 from warehouse.settings import Settings
@@ -28,9 +30,11 @@ _SHOWN = ("auc", "default_rate", "defaults_so_far")
 def performance_estimates(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Performance estimated from calibrated probabilities, by month, and graded where labels have matured since.
 
-    Only months with new decisions or labels are estimated.
+    Only months with new decisions or labels are estimated. Months of replaced champions are graded too, first: how
+    good the estimates were is known only once labels have matured, and by then another version may serve.
     """
     settings, started = Settings.from_environment(), time.monotonic()
+    replaced = _grade_replaced(settings, context.partition_key)
     found = [(version, _record(settings, version)) for version in monitored_versions(settings, context.partition_key)]
     rows = [(version, row) for version, each in found for row in each]
     champions = [row for version, row in rows if version.role == "champion"]
@@ -40,6 +44,7 @@ def performance_estimates(context: dg.AssetExecutionContext) -> dg.MaterializeRe
             "summary": _summary(champions),
             "dagster/row_count": len(rows),
             "months": len(months),
+            "replaced versions graded": ", ".join(str(version) for version in replaced) or "none had new labels",
             "by month": pages.table(
                 [
                     "model",
@@ -59,6 +64,15 @@ def performance_estimates(context: dg.AssetExecutionContext) -> dg.MaterializeRe
             "seconds": round(time.monotonic() - started, 2),
         }
     )
+
+
+def _grade_replaced(settings: Settings, source: str) -> list[int]:
+    graded = []
+    for model in replaced_versions(settings, source):
+        if months_to_grade(settings, model):
+            add_truth(settings, model, Scorer(load_registered(settings, source, model.version)))
+            graded.append(model.version)
+    return graded
 
 
 def _record(settings: Settings, version: MonitoredVersion) -> tuple[PerformanceEstimate, ...]:

@@ -5,8 +5,8 @@ from datetime import date
 
 from ml.bundle.bundle import Bundle
 from ml.monitoring.samples import PREDICTIONS, SHADOW_PREDICTIONS, MonitoredModel, decisions_of
-from ml.registry.deployment import Deployment
-from ml.registry.registered_version import load_registered
+from ml.registry.deployment import Deployment, read_history
+from ml.registry.registered_version import list_versions, load_registered
 from orchestration.lib.champions import challenger_of, champion_of
 from warehouse.errors import NotFoundError
 from warehouse.lake.connection import connect
@@ -47,6 +47,16 @@ def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion
         role = "shadow" if challenger.mode == "shadow" else "challenger"
         versions.append(_monitored(settings, challenger.deployment, table, role))
     return versions
+
+
+def replaced_versions(settings: Settings, source: str) -> list[MonitoredModel]:
+    """Versions that were champion and have no role now, oldest first; not archived ones, whose rows may be gone."""
+    champion, challenger = champion_of(settings, source), challenger_of(settings, source)
+    in_a_role = [each for each in (champion, challenger and challenger.deployment) if each is not None]
+    kept = {(each.name, each.version) for each in list_versions(settings, source) if not each.archived}
+    kept -= {(each.model_name, each.model_version) for each in in_a_role}
+    past = ((each.deployment.model_name, each.deployment.model_version) for each in read_history(settings, source))
+    return [MonitoredModel(source, *version) for version in dict.fromkeys(past) if version in kept]
 
 
 def _monitored(settings: Settings, deployment: Deployment, decisions: str, role: str = "champion") -> MonitoredVersion:

@@ -37,6 +37,23 @@ def test_covered_months_keep_trust() -> None:
     assert (rows[-1].n_graded, rows[-1].n_missed, rows[-1].is_trusted) == (3, 1, True)
 
 
+def test_months_of_earlier_champions_count_once_each() -> None:
+    """A version's own grade takes the place of the one before it, for the same month."""
+    rows = [
+        replace(ROW, month=date(2024, month, 1), true_value=truth) for month, truth in [(1, 0.7), (2, None), (3, None)]
+    ]
+    earlier = {("auc", "cbpe"): {date(2023, 12, 1): False, date(2024, 1, 1): False, date(2024, 2, 1): False}}
+
+    graded = grade(rows, earlier)
+
+    assert [row.is_covered for row in graded] == [True, None, None]
+    assert [(row.n_graded, row.n_missed, row.is_trusted) for row in graded] == [
+        (1, 1, True),
+        (2, 1, True),
+        (3, 2, False),
+    ]
+
+
 def test_reference_months_and_defaults_so_far_grade_nothing() -> None:
     """A reference month's outcomes made the estimate; a number of defaults speaks of risk."""
     reference = replace(ROW, horizon_months=0, true_value=0.6)

@@ -129,6 +129,23 @@ def test_estimates_are_graded_beside_them_once_labels_are_mature(lender: Setting
     assert "estimate-grades" not in _named(earlier["monitoring"])
 
 
+def test_a_month_that_only_an_earlier_champion_graded_counts_too(home: Settings) -> None:
+    publish_model(home)
+    fill_tables(home, feature=SCRIPT)
+    with writer("tests", home) as con:
+        con.execute(
+            "insert into monitoring.performance_estimates by name "
+            "select * replace (0 as model_version, 'replaced' as role, (month - interval 2 months)::date as month) "
+            "from monitoring.performance_estimates where is_covered is not null"
+        )
+
+    found = _named(read_pages(home, SOURCE).documents["monitoring"])["estimate-grades"]
+
+    # of two versions and two months each, three months; the second is that of the newer version
+    assert isinstance(found, Table)
+    assert found.rows[0][2] == "3"
+
+
 def test_later_months_are_left_out_of_an_earlier_report(lender: Settings) -> None:
     prepared = read_pages(lender, SOURCE, date(2025, 1, 1))
 

@@ -1,7 +1,8 @@
 """Champion and challenger are measured each on its own decisions, and a version on trial is not published by a run."""
 
 from ml.monitoring.samples import PREDICTIONS, SHADOW_PREDICTIONS
-from orchestration.defs.monitoring.measuring import monitored_versions
+from ml.rollout.promotion import archive, promote
+from orchestration.defs.monitoring.measuring import monitored_versions, replaced_versions
 from orchestration.lib.champions import champion_of, was_in_service
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.second_version import VERSION, challenge_with_second
@@ -39,3 +40,15 @@ def test_a_run_does_not_publish_what_a_person_is_trying(home: Settings) -> None:
     challenge_with_second(home)
 
     assert (before, was_in_service(home, SOURCE, MODEL_NAME, VERSION)) == (False, True)
+
+
+def test_a_champion_that_was_replaced_is_graded_on_unless_it_is_archived(home: Settings) -> None:
+    publish_model(home)
+    challenge_with_second(home)
+    while_on_trial = replaced_versions(home, SOURCE)
+    promote(home, VERSION, source=SOURCE, by="ann", why="better")
+    afterwards = replaced_versions(home, SOURCE)
+    archive(home, 1, source=SOURCE)
+
+    assert (while_on_trial, [each.version for each in afterwards]) == ([], [1])
+    assert replaced_versions(home, SOURCE) == []
