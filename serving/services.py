@@ -84,7 +84,12 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
     approvals = ApprovalService(settings)
     team = TeamLink(settings, poll_seconds=options.poll_seconds)
     readiness = ReadinessCheck(
-        home=settings.home, deployments=deployments, store=store, outbox=outbox, history_policy=options.history
+        home=settings.home,
+        deployments=deployments,
+        store=store,
+        outbox=outbox,
+        history_policy=options.history,
+        team=team,
     )
     return Services(
         deployments=deployments,

@@ -22,6 +22,7 @@ import redis
 from psycopg import sql
 
 from tests.serving_process import free_port
+from tests.tls_servers import TlsServers, missing_programs, tls_servers
 
 SERVER = os.environ.get("LOANLAKE_TEST_POSTGRES", "host=127.0.0.1 port=5432 dbname=test connect_timeout=3")
 REDIS = os.environ.get("LOANLAKE_TEST_REDIS", "redis://127.0.0.1:6379/0")
@@ -66,6 +67,24 @@ def object_store(log: Path) -> Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@contextmanager
+def servers_over_tls(log: Path) -> Iterator[tuple[dict[str, str], TlsServers]]:
+    """All three, the first two of the tests' own; as the variables that a machine of the team needs."""
+    if (missing := missing_programs()) is not None:
+        pytest.skip(f"TLS needs servers of the tests' own: {missing}")
+    with tls_servers(PASSWORD) as own, object_store(log) as variables:
+        yield (
+            variables
+            | {
+                "LOANLAKE_CATALOG": f"postgres:{own.catalog}",
+                "LOANLAKE_LAKE_DATA": f"s3://{_BUCKET}/lake",
+                "LOANLAKE_REDIS_URL": own.redis_url,
+                "LOANLAKE_REDIS_TIMEOUT_SECONDS": "5",
+            },
+            own,
+        )
 
 
 @contextmanager

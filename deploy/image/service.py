@@ -23,6 +23,7 @@ def command(name: str) -> tuple[list[str], dict[str, str]]:
     """The program with its arguments, and what it needs in its environment, after the home is prepared for it."""
     import orchestration
     from orchestration.running.instance import prepare_dagster_home
+    from orchestration.services import only_daemon
     from warehouse.settings import Settings
 
     settings = Settings.from_environment()
@@ -32,7 +33,7 @@ def command(name: str) -> tuple[list[str], dict[str, str]]:
     if name == "webserver":
         return [str(scripts / "dagster-webserver"), "-h", ALL, "-p", str(WEBSERVER_PORT), "-w", workspace], {}
     if name == "daemon":
-        return [str(scripts / "dagster-daemon"), "run", "-w", workspace], {}
+        return only_daemon.command(), {}
     if name == "alive":  # of its own, a probe would not know where a team's Dagster has its storage
         return [str(scripts / "dagster-daemon"), "liveness-check"], {}
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import model_columns
 from ml.bundle.scorer import Scorer
 from ml.decisions.problems import INVALID, Violation, broken_rules
+from ml.training.design_matrix import is_within_float32
 from ml.training.policy import DECISION_WORDS
 from warehouse.batches.tables import SOURCE, scorable_table
 from warehouse.lake.connection import connect, current_snapshot
@@ -145,7 +146,8 @@ class TableScorer:
             rules.append((SOURCE, f"must be {lender}, the model's lender", is_others))
         for feature in bundle.design_matrix.features:
             values = batch.column(feature.name)
-            if feature.kind == "numeric" and pa.types.is_floating(values.type):
+            is_float = feature.kind == "numeric" and pa.types.is_floating(values.type)
+            if is_float and not is_within_float32(values):
                 # float32 would hold it as infinite, which the model treats as missing
                 is_beyond = pc.fill_null(pc.greater(pc.abs(values), _FLOAT32_MAX), False)
                 rules.append((feature.name, "must be a finite number, or null", is_beyond))

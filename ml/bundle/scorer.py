@@ -6,7 +6,7 @@ Loading one imports no pandas, XGBoost, MLflow or DuckDB, so an API process load
 The first block of many rows imports the model's library; an API process never scores one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
@@ -21,6 +21,7 @@ from ml.bundle.logged_values import ReasonCode, dump_reasons
 from ml.calibration.calibrators import uncalibrated
 from ml.families.protocol import Matrix, Model
 from ml.training.policy import DECISION_WORDS, Decision
+from warehouse.decision_log.json_text import row_text
 from warehouse.features.columns import missing_text
 from warehouse.features.contract import FeatureContract, compile_contract
 
@@ -88,6 +89,18 @@ class Scorer:
         self._matrix = bundle.design_matrix
         self._served = bundle.open_served()
         self._compute_features = compile_contract(bundle.contract)
+        names = bundle.contract.input_names
+        #: A row of inputs of which none is known.
+        self.no_inputs: Mapping[str, None] = dict.fromkeys(names)
+        self._pick: Callable[[Mapping[str, object]], tuple[object, ...]] = (
+            itemgetter(*names) if len(names) > 1 else lambda row: tuple([row[name] for name in names])
+        )
+        #: Write inputs, and a feature vector, in contract order, as the decision log has them.
+        self.inputs_text, self.features_text = row_text(names), row_text(bundle.contract.feature_names)
+
+    def inputs(self, row: Mapping[str, object]) -> tuple[object, ...]:
+        """The inputs of a row in contract order; raises KeyError if one is not there."""
+        return self._pick(row)
 
     def features(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
         """The feature vector of one row of inputs, in contract order; equal to dbt's SQL to the bit.

@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
-from ml.bundle.logged_values import dump_features, dump_reasons
+from ml.bundle.logged_values import dump_reasons
 from ml.bundle.scorer import Scorer
 from ml.decisions.online_inputs import LookedUp
 from ml.registry.deployment import Deployment
 from warehouse.decision_log import RouteWord, StatusWord
-from warehouse.decision_log.json_text import row_text
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -44,11 +43,15 @@ def decide_columns(
 
     Raises ExpressionDomainError if a feature's formula has no result for these values.
     """
-    request, looked_up, channel, contract = occasion.request, occasion.looked_up, occasion.channel, scorer.contract
-    given = {**request, **looked_up.values, "source": deployment.source, "decided_at": occasion.decided_at}
-    names = contract.input_names
-    inputs = [*map(given.get, names)]
-    features = scorer.features(dict(zip(names, inputs, strict=True)))
+    request, looked_up, channel = occasion.request, occasion.looked_up, occasion.channel
+    row = {
+        **scorer.no_inputs,
+        **request,
+        **looked_up.values,
+        "source": deployment.source,
+        "decided_at": occasion.decided_at,
+    }
+    features = scorer.features(row)
     score = scorer.score(features)
     # approvals need no reasons, and explaining costs more than scoring
     reasons = scorer.reasons(features) if score.decision != "approve" else []
@@ -57,8 +60,8 @@ def decide_columns(
         "source": deployment.source,
         "application_id": request["application_id"],
         "borrower_id": request["borrower_id"],
-        "inputs": row_text(names)(inputs),
-        "features": dump_features(features, contract),
+        "inputs": scorer.inputs_text(scorer.inputs(row)),
+        "features": scorer.features_text(features),
         "raw_score": score.raw,
         "points": score.points,
         "probability": score.probability,

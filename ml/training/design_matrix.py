@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,6 +191,24 @@ def require_features(contract: FeatureContract, exclude: Collection[str]) -> Non
     )
 
 
+def is_within_float32(values: "pa.Array") -> bool:
+    """Whether no number of a column of doubles or floats is beyond float32, or NaN; False also where one may be.
+
+    Takes a third of the time of a look at each value: it reads what stands where a value is missing, too.
+    """
+    return not len(values) or _is_within(_as_in_memory(values))
+
+
+def _is_within(data: NDArray[np.floating]) -> bool:
+    return bool(data.min() >= -_FLOAT32_MAX and data.max() <= _FLOAT32_MAX)
+
+
+def _as_in_memory(values: "pa.Array") -> NDArray[Any]:
+    """What stands where a value is missing is any number."""
+    width = values.type.bit_width // 8
+    return np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype(), len(values), values.offset * width)
+
+
 def _float32(values: "pa.Array") -> NDArray[np.float32]:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -199,13 +217,11 @@ def _float32(values: "pa.Array") -> NDArray[np.float32]:
         return np.empty(0, np.float32)
     if pa.types.is_boolean(values.type):
         values = pc.cast(values, pa.uint8())
-    # the values as they lie in memory: what stands where one is missing is any number
-    width = values.type.bit_width // 8
-    data = np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype(), len(values), values.offset * width)
+    data = _as_in_memory(values)
     if data.dtype == np.int64:
         data = data.astype(np.float64)  # as the row path does: straight to float32 would round differently
     beyond: NDArray[np.intp] | None = None
-    if data.dtype.kind == "f" and not (data.min() >= -_FLOAT32_MAX and data.max() <= _FLOAT32_MAX):
+    if data.dtype.kind == "f" and not _is_within(data):
         beyond = np.flatnonzero(~(np.abs(data) <= _FLOAT32_MAX))
     with np.errstate(over="ignore", invalid="ignore"):
         numbers: NDArray[np.float32] = data.astype(np.float32)

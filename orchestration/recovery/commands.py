@@ -104,7 +104,8 @@ def verify(*, target: str | None, backup_id: str | None, decisions: int) -> None
     """Check a backup: checksums, tables, training sets, decisions.
 
     Reads every part, opens the lake in a temporary home, counts the rows of each table, compares the training sets of
-    served models with their hash, and replays decisions. Exit code 1: something is damaged; each is named.
+    served models with their hash, and replays decisions. Exit code 1: something is damaged; each is named. A damaged
+    piece is moved to damaged/ in TARGET: the next `loanlake backup` copies it again, if the home still has it.
     """
     from orchestration.recovery.verifying import verify as check
 
@@ -115,6 +116,12 @@ def verify(*, target: str | None, backup_id: str | None, decisions: int) -> None
         f"{manifest.backup_id}: {len(manifest.files):,} files, {found.n_tables:,} tables, {found.n_replayed:,} "
         f"decisions replayed to the bit, {found.seconds:.1f} s"
     )
+    if found.n_set_aside:
+        click.echo(
+            f"{found.n_set_aside:,} damaged pieces were moved to damaged/ in {store.target}; back up now: what the "
+            "home still has of them is copied again",
+            err=True,
+        )
     _conclude(found.training_sets, found.damages)
 
 

@@ -13,7 +13,7 @@ from warehouse.backup.manifest import Manifest
 from warehouse.backup.records import restored_from
 from warehouse.backup.restoring import complete, require_empty, restore_files
 from warehouse.backup.store import Store
-from warehouse.decision_log.second_copy import restore_copies
+from warehouse.decision_log.second_copy import require_disk, restore_copies
 from warehouse.errors import BackupError
 from warehouse.lake.connection import connect, lake_exists
 from warehouse.lake.tables import is_table
@@ -50,15 +50,29 @@ def restore(
     started = time.monotonic()
     say(f"restoring {manifest.backup_id}: {len(manifest.files):,} files, {manifest.n_bytes / 1e6:,.1f} MB")
     restore_files(settings, store, manifest)
-    n_copied = 0
-    if settings.decision_copy is not None and settings.decision_copy.exists():
-        n_copied = restore_copies(settings, settings.decision_copy, is_erased=erased_after(settings, store.target))
+    n_copied = _add_copied(settings, store, say)
     n_runs = _end_runs(settings)
     n_erased = erase_again(settings, store, since=manifest, by=by)
     if _has_online_models(settings):
         refresh(settings, anew=True)
     complete(settings, store, manifest)
     return RestoredHome(manifest, n_erased, n_runs, n_copied, time.monotonic() - started)
+
+
+def _add_copied(settings: Settings, store: Store, say: Callable[[str], None]) -> int:
+    folder = settings.decision_copy
+    if folder is None:
+        return 0
+    try:
+        require_disk(folder, settings.decision_copy_disk)
+    except OSError as error:
+        raise BackupError(
+            f"decisions after the backup are on another disk: {error}. Without LOANLAKE_DECISION_COPY they stay away"
+        ) from None
+    if not folder.exists():
+        say(f"{folder} (LOANLAKE_DECISION_COPY) does not exist: the log has only what the backup has")
+        return 0
+    return restore_copies(settings, folder, is_erased=erased_after(settings, store.target))
 
 
 def erase_again(settings: Settings, store: Store, *, since: Manifest | None = None, by: str) -> int:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +10,12 @@ from pathlib import Path
 from ml.decisions.replay import replay_newest
 from ml.registry.deployment import read_deployment
 from ml.registry.training_set_export import export_training_set
-from warehouse.backup.checking import Damage, damaged_files, damaged_tables
+from warehouse.backup.checking import Damage, damaged_files, damaged_parts, damaged_tables
 from warehouse.backup.manifest import Manifest
 from warehouse.backup.restoring import restore_files
 from warehouse.backup.store import Store
-from warehouse.errors import LoanlakeError
+from warehouse.backup.target import backup_turn
+from warehouse.errors import BackupError, LoanlakeError
 from warehouse.settings import Settings
 
 #: Not needed to read the lake, or to replay a decision.
@@ -23,25 +24,31 @@ _NOT_NEEDED = ("landing/", "inbox/", "mlflow/", "dagster/", "walk_forward/", "se
 
 @dataclass(frozen=True)
 class Verified:
-    """``damages``: everything that is not as it must be. ``n_replayed``: decisions equal to the bit."""
+    """``damages``: everything that is not as it must be. ``n_replayed``: decisions equal to the bit.
+
+    ``n_set_aside``: damaged parts that were moved away, so that the next backup copies them again.
+    """
 
     damages: tuple[Damage, ...]
     n_tables: int
     n_replayed: int
     training_sets: tuple[str, ...]
     seconds: float
+    n_set_aside: int = 0
 
 
 def verify(settings: Settings, store: Store, manifest: Manifest, *, n_decisions: int) -> Verified:
     """Read every part, then open a restored copy: rows of each table, training sets of served models, decisions.
 
     The temporary home needs space for catalog, logs and bundles, and for the data files unless the backup is a plain
-    folder. Nothing is written to the target or to ``settings.home``.
+    folder. Nothing is written to ``settings.home``, and to the target only where a part is damaged.
     """
     started = time.monotonic()
-    damages = damaged_files(store, manifest)
-    if damages:
-        return Verified(tuple(damages), 0, 0, (), time.monotonic() - started)
+    if parts := damaged_parts(store, manifest):
+        n_aside, problems = _set_aside(settings, store, parts)
+        damages = [*damaged_files(manifest, parts), *problems]
+        return Verified(tuple(damages), 0, 0, (), time.monotonic() - started, n_aside)
+    damages = []
     with tempfile.TemporaryDirectory(prefix="loanlake-verify-") as place:
         own = home_at(settings, Path(place).resolve() / "home")
         restore_files(own, store, manifest, link=True, wanted=lambda path: not path.startswith(_NOT_NEEDED))
@@ -49,6 +56,18 @@ def verify(settings: Settings, store: Store, manifest: Manifest, *, n_decisions:
         n_replayed = check_decisions(own, n_decisions, damages)
         training_sets = check_training_sets(own, damages)
     return Verified(tuple(damages), len(manifest.tables), n_replayed, training_sets, time.monotonic() - started)
+
+
+def _set_aside(settings: Settings, store: Store, parts: Iterable[str]) -> tuple[int, list[Damage]]:
+    """Move damaged parts away, which later backups would use; returns their number, and why others stay."""
+    n_aside = 0
+    try:
+        with backup_turn(settings.home / "locks", store.target):
+            for part in parts:
+                n_aside += store.set_aside(part)
+    except BackupError as error:
+        return n_aside, [Damage("damaged pieces", f"they stay, and later backups use them: {error}; verify again")]
+    return n_aside, []
 
 
 def home_at(settings: Settings, home: Path, *, decision_copy: Path | None = None) -> Settings:

@@ -23,6 +23,7 @@ from types import FrameType
 from ml.registry.tracking import SILENT, TRAINING_PAGE
 from orchestration.doors.backend import NO_HOST
 from orchestration.doors.door import HEALTH_PATH
+from orchestration.services import only_daemon
 from orchestration.services.readiness import decisions_become_rows
 from warehouse.errors import LoanlakeError, ServiceError, SettingError
 from warehouse.settings import REPOSITORY, Ports, Settings
@@ -106,7 +107,7 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
         ),
         Service(
             "Dagster daemon",
-            [str(scripts / "dagster-daemon"), "run", "-w", workspace],
+            only_daemon.command(),
             environment=links,
             readiness=partial(decisions_become_rows, dagster_socket, since=time.time()),
             purpose="decisions become rows of serving.predictions once it runs",

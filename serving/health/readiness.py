@@ -8,6 +8,7 @@ from serving.http.clock import utc_now
 from serving.http.public_text import without_paths
 from serving.http.wire import LenderReadiness, Readiness, ReadinessWord
 from serving.scoring.outbox import Outbox
+from serving.team import TeamLink
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
@@ -23,32 +24,36 @@ class ReadinessCheck:
         store: OnlineStore,
         outbox: Outbox,
         history_policy: HistoryPolicy,
+        team: TeamLink,
     ):
         self._home = home
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._policy = history_policy
+        self._team = team
 
     async def check(self) -> Readiness:
         """Never raises: a part that cannot be checked becomes a reason.
 
         The instance is unavailable if it can score for no lender, ``degraded`` if one has limitations. If a newer
         deployment cannot be loaded, the instance stays ready (``degraded``) with the previous one: one bad bundle must
-        not stop every instance. Stale or missing history makes it unavailable only if the policy then refuses to score.
+        not stop every instance. One that is behind its team goes on likewise. Stale or missing history makes it
+        unavailable only if the policy then refuses to score.
         """
         lenders = {lender: await self._of(watch) for lender, watch in self._deployments.lenders.items()}
         blocking = [] if lenders else [NO_MODEL]
         log_problem = await self._outbox.check()
         if log_problem is not None:
             blocking.append(log_problem)
+        behind = [] if self._team.limitation is None else [self._team.limitation]
         if lenders and all(state.status == "unavailable" for state in lenders.values()):
             status: ReadinessWord = "unavailable"
-        elif any(state.status != "ready" for state in lenders.values()):
+        elif behind or any(state.status != "ready" for state in lenders.values()):
             status = "degraded"
         else:
             status = "ready"
-        reasons = (*blocking, *(reason for state in lenders.values() for reason in state.reasons))
+        reasons = (*blocking, *behind, *(reason for state in lenders.values() for reason in state.reasons))
         return Readiness(
             status="unavailable" if blocking else status,
             # readable without a key; the log has the full reasons

@@ -52,7 +52,7 @@ class Outbox:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         folder = settings.decision_copy
-        self._copy = None if folder is None else SecondCopy(folder)
+        self._copy = None if folder is None else SecondCopy(folder, settings.decision_copy_disk)
         self._lake_turn = asyncio.Lock()
         self._written: int | None = None
         self.problem: str | None = None

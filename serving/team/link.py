@@ -18,7 +18,7 @@ from warehouse.decision_log.handover import backlog_on_server, hand_over
 from warehouse.errors import TeamError
 from warehouse.settings import Settings
 from warehouse.team import TeamServer, follow, pull
-from warehouse.team.machines import leave
+from warehouse.team.machines import SILENT_SECONDS, leave
 
 log = logging.getLogger("loanlake.serving")
 
@@ -77,6 +77,17 @@ class TeamLink:
             age.add_metric([], time.monotonic() - self._done_at)
             yield age
 
+    @property
+    def limitation(self) -> str | None:
+        """That this machine is behind its team, for readiness; None in step, and for a moment's outage."""
+        seconds = time.monotonic() - self._done_at
+        if self.problem is None or seconds < SILENT_SECONDS:
+            return None
+        return (
+            f"not in step with the team's server for {seconds:,.0f} s: decisions may wait on this machine's disk, and "
+            "changes of models may be missing; the log and `loanlake doctor` say why"
+        )
+
     def _work(self) -> None:
         while not self._stop.wait(self._poll_seconds):
             self._look()
@@ -84,23 +95,33 @@ class TeamLink:
     def _look(self) -> None:
         if self._team is None:
             return
-        try:
-            self._team.call(lambda con: pull(self._settings, con))
-            self._team.call(lambda con: hand_over(self._settings, con), whole=False)
-            if time.monotonic() - self._counted_at >= _COUNT_SECONDS:
-                self.handed_over = self._team.call(backlog_on_server)
-                self._counted_at = time.monotonic()
-            self._tidy()
-        except Exception as error:  # whatever it is: without this thread decisions would wait here for ever
-            if self.problem is None:  # one line per outage
-                log.error("not in step with the team's server", extra={"reason": str(error)})
-            self.problem = str(error)
-            return
-        if self.problem is not None:
+        problems = []
+        for step in (self._pull, self._hand_over, self._count, self._tidy):
+            try:
+                step(self._team)
+            except Exception as error:  # whatever it is: a file that cannot be pulled must not keep decisions here
+                problems.append(str(error))
+        problem = "; ".join(dict.fromkeys(problems)) or None
+        if problem is not None and self.problem is None:  # one line per outage
+            log.error("not in step with the team's server", extra={"reason": problem})
+        if problem is None and self.problem is not None:
             log.info("in step with the team's server again")
-        self.problem, self._done_at = None, time.monotonic()
+        self.problem = problem
+        if problem is None:
+            self._done_at = time.monotonic()
 
-    def _tidy(self) -> None:
+    def _pull(self, team: TeamServer) -> None:
+        team.call(lambda con: pull(self._settings, con))
+
+    def _hand_over(self, team: TeamServer) -> None:
+        team.call(lambda con: hand_over(self._settings, con), whole=False)
+
+    def _count(self, team: TeamServer) -> None:
+        if time.monotonic() - self._counted_at >= _COUNT_SECONDS:
+            self.handed_over = team.call(backlog_on_server)
+            self._counted_at = time.monotonic()
+
+    def _tidy(self, _team: TeamServer) -> None:
         if time.monotonic() - self._tidied_at < _TIDY_SECONDS:
             return
         self._tidied_at = time.monotonic()

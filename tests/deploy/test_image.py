@@ -122,7 +122,7 @@ def test_what_is_copied_is_not_ignored() -> None:
     ("name", "program", "port"),
     [
         ("webserver", "dagster-webserver", 3000),
-        ("daemon", "dagster-daemon", None),
+        ("daemon", "orchestration.services.only_daemon", None),
         ("alive", "dagster-daemon", None),
         ("mlflow", "mlflow", 5000),
     ],

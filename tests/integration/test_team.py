@@ -1,5 +1,8 @@
 """The main job, serving, batches, erasure and maintenance of a team on real servers; the same on one machine.
 
+PostgreSQL and Redis accept nothing but TLS with a password: every part of the team's machines that reaches them (the
+lake's catalog, MLflow, Dagster, keys, batches, decisions, online store, rate limits) verifies their certificates.
+
 One home for the module, since a run takes most of a minute. The tests run in the order they are written in. On one
 machine `test_main_job.py` and `test_serving.py` show most of it, so that half is extended.
 """
@@ -29,10 +32,12 @@ from orchestration.services.status import status_text
 from serving.access.keys import KeyStore
 from serving.app import create_app
 from tests import team_servers
+from tests.bytes_of_home import files_that_name
 from tests.integration.test_main_job import LENDER, Home, judge_by_what_decides
+from tests.tls_servers import TlsServers
 from warehouse import decision_log
 from warehouse.doctor.commands import doctor
-from warehouse.errors import NotFoundError
+from warehouse.errors import NotFoundError, TeamError
 from warehouse.lake.connection import DEV, attach, connect, lease
 from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
 from warehouse.settings import Settings
@@ -64,6 +69,7 @@ class Lender:
     worker: Home
     run: dg.ExecuteInProcessResult
     api: Settings
+    servers: TlsServers | None = None
     decision_id: str = ""
 
     @property
@@ -91,9 +97,9 @@ def lender(
 ) -> Iterator[Lender]:
     folder = tmp_path_factory.mktemp("team")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        variables = {}
+        variables, own_servers = {}, None
         if request.param == "team":
-            variables = stack.enter_context(team_servers.servers(folder / "moto.log"))
+            variables, own_servers = stack.enter_context(team_servers.servers_over_tls(folder / "moto.log"))
         for name, value in (variables | {"LOANLAKE_HOME": str(folder / "worker")}).items():
             patch.setenv(name, value)
         settings = Settings.from_environment()
@@ -103,7 +109,7 @@ def lender(
         api = replace(settings, home=folder / "api", machine="api") if variables else settings
         with dg.DagsterInstance.get() as instance:
             home = Home(settings, instance)
-            yield Lender(home, home.run(MAIN_PATH), api)
+            yield Lender(home, home.run(MAIN_PATH), api, own_servers)
 
 
 def test_the_run_publishes_a_model(lender: Lender) -> None:
@@ -174,6 +180,33 @@ def test_status_and_doctor_find_everything_in_order(lender: Lender) -> None:
     assert result.exit_code == 0, result.output
     assert "failed" not in result.output
     assert team_servers.PASSWORD not in text + result.output
+
+
+def test_no_password_is_in_a_file_of_a_home(lender: Lender) -> None:
+    if not lender.is_team:
+        pytest.skip("one machine has no password")
+    for settings in (lender.worker.settings, lender.api):
+        assert files_that_name(settings, [team_servers.PASSWORD]) == []
+
+
+def test_another_authority_is_refused_in_words_by_each_server(lender: Lender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that poses as the team's must get no password, and the answer must say what is wrong."""
+    if lender.servers is None:
+        pytest.skip("one machine has no servers")
+    authority, other = str(lender.servers.authority), str(lender.servers.other_authority)
+    monkeypatch.setenv("LOANLAKE_CATALOG", f"postgres:{lender.servers.catalog.replace(authority, other)}")
+    monkeypatch.setenv("LOANLAKE_REDIS_URL", lender.servers.redis_url.replace(authority, other))
+    settings = Settings.from_environment()
+
+    result = CliRunner().invoke(doctor)
+
+    said = {line[9:25].strip(): line for line in result.output.splitlines() if line.startswith("failed")}
+    assert said.keys() == {"lake", "postgresql", "tls", "machines", "redis"}
+    assert [part for part, line in said.items() if "certificate verify failed" not in line] == []
+    assert team_servers.PASSWORD not in result.output
+    with pytest.raises(TeamError, match="certificate verify failed") as refused:
+        KeyStore.of(settings).create("tests", ["score"])
+    assert team_servers.PASSWORD not in str(refused.value)
 
 
 def test_an_analysts_lake_is_beside_the_teams_and_takes_no_lease_of_it(lender: Lender) -> None:

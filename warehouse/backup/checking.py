@@ -1,5 +1,6 @@
 """Check a backup: every part against its checksum, and a restored copy of its lake against its manifest."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -24,15 +25,20 @@ class Damage:
         return f"{self.path}: {self.problem}"
 
 
-def damaged_files(store: Store, manifest: Manifest) -> list[Damage]:
-    """Files with a part that is missing or changed; reads the whole backup once."""
+def damaged_parts(store: Store, manifest: Manifest) -> dict[str, str]:
+    """Parts that are missing or changed, with their problems; reads the whole backup once."""
     problems = {}
     for part in all_parts(manifest):
         try:
             store.read_part(part)
         except BackupError as error:
             problems[part] = str(error)
-    return [Damage(file.path, problems[part]) for file in manifest.files for part in file.parts if part in problems]
+    return problems
+
+
+def damaged_files(manifest: Manifest, parts: Mapping[str, str]) -> list[Damage]:
+    """The files of these damaged parts."""
+    return [Damage(file.path, parts[part]) for file in manifest.files for part in file.parts if part in parts]
 
 
 def damaged_tables(settings: Settings, manifest: Manifest) -> list[Damage]:

@@ -1,7 +1,8 @@
 """What of a home is backed up, and how each file is read.
 
 SQLite files are copied by SQLite, everything else as bytes. A process that closes a SQLite file which it opened in
-another way drops SQLite's locks on it, so they are recognised by their names alone.
+another way drops SQLite's locks on it, so they are recognised by their names alone. Files that a lender sent are copied
+as bytes, whatever their names.
 """
 
 from collections.abc import Iterator
@@ -36,16 +37,23 @@ def databases(settings: Settings) -> list[Path]:
 
     The log must be older than the catalog: entries that it says are in the lake are then in the copied lake too.
     """
-    found = [path for path in _files(settings) if path.suffix in DATABASES]
+    found = [path for path in _files(settings) if _is_database(settings, path)]
     return sorted(found, key=lambda path: (path != settings.outbox, path))
 
 
 def other_files(settings: Settings) -> Iterator[Path]:
     """The files of a home that are not databases, without drafts and journals."""
     for path in _files(settings):
-        is_journal = path.name.endswith(JOURNALS) and path.with_name(path.name.rpartition("-")[0]).suffix in DATABASES
-        if path.suffix not in DATABASES and not is_journal and not is_draft(path):
+        is_journal = path.name.endswith(JOURNALS) and _is_database(
+            settings, path.with_name(path.name.rpartition("-")[0])
+        )
+        if not _is_database(settings, path) and not is_journal and not is_draft(path):
             yield path
+
+
+def _is_database(settings: Settings, path: Path) -> bool:
+    is_received = path.is_relative_to(settings.inbox) or path.is_relative_to(settings.landing)
+    return path.suffix in DATABASES and not is_received
 
 
 def watched(settings: Settings) -> tuple[tuple[str, int, int], ...]:

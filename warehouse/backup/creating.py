@@ -7,6 +7,7 @@ parts copied by then are not copied again.
 """
 
 import platform
+import secrets
 import sqlite3
 import time
 from contextlib import closing
@@ -25,6 +26,7 @@ from warehouse.decision_log.entries import KINDS
 from warehouse.decision_log.second_copy import prune_copies
 from warehouse.errors import BackupError, NotFoundError, SettingError
 from warehouse.files.drafts import draft_directory
+from warehouse.files.replacing import replace_file
 from warehouse.files.sqlite_copy import copy_sqlite
 from warehouse.lake.catalog_copy import CopiedCatalog, copy_catalog
 from warehouse.people.pseudonyms import pseudonyms
@@ -66,11 +68,12 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
     if not settings.home.exists():
         raise BackupError(f"there is no home at {settings.home} to back up: check LOANLAKE_HOME")
     started = time.monotonic()
-    # before the first backup: without its key, no list of erased persons can be applied to this backup
+    # before the first backup, so that it has them: without the key, no list of erased persons can be applied to it
     pseudonyms(settings)
+    home_id = _home_id(settings)
     with backup_turn(settings.home / "locks", store.target):
         n_before = store.n_bytes_written
-        known = _stamps(store)
+        known = _stamps(store, home_id)
         manifest, n_tries = _first_unchanged(settings, store, known)
         note_erasures(settings, store.target)
         store.put_manifest(manifest)
@@ -130,6 +133,7 @@ def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile]) -
         format=FORMAT,
         backup_id=f"{started_at:%Y%m%dT%H%M%S}-{started_at.microsecond // 1000:03}Z",
         home=str(settings.home),
+        home_id=_home_id(settings),
         started_at=started_at,
         finished_at=datetime.now(UTC),
         versions=_versions(),
@@ -148,7 +152,7 @@ def _data_files(
     for name in catalog.files if catalog is not None else ():
         path = Path(settings.lake_data) / name
         before = known.get(str(path.relative_to(settings.home)))
-        if before is not None and store.has_parts(before.parts):
+        if before is not None and store.has_parts(before):
             found.append(before)
             continue
         kept = _keep_file(settings, store, path, known)
@@ -166,7 +170,7 @@ def _keep_file(settings: Settings, store: Store, path: Path, known: dict[str, St
         # the time of a change (ctime) cannot be set back, unlike that of modification
         stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         before = known.get(name)
-        if before is not None and before.stamp == stamp and store.has_parts(before.parts):
+        if before is not None and before.stamp == stamp and store.has_parts(before):
             return before
         with path.open("rb") as file:
             parts = store.keep_stream(file)
@@ -198,12 +202,28 @@ def _n_entries(outbox: Path) -> int:
     return int(sum(counts))
 
 
-def _stamps(store: Store) -> dict[str, StoredFile]:
-    """The files of the target's newest backup; of a damaged one none, so that every file is read again."""
+def _stamps(store: Store, home_id: str) -> dict[str, StoredFile]:
+    """The files of the target's newest backup; of a damaged one none, so that every file is read again.
+
+    Raises BackupError if it is of another home: a restore would take the newest for this one's.
+    """
     try:
-        return {file.path: file for file in store.manifest().files}
+        newest = store.manifest()
     except (NotFoundError, BackupError):
         return {}
+    if newest.home_id != home_id:
+        raise BackupError(
+            f"each home needs a target of its own: the newest backup in {store.target}, {newest.backup_id}, is of "
+            f"another home, {newest.home}. Name another folder or prefix"
+        )
+    return {file.path: file for file in newest.files}
+
+
+def _home_id(settings: Settings) -> str:
+    """The home's own name, made at the first backup; a restored home keeps it, wherever it is."""
+    if not settings.home_id.exists():
+        replace_file(settings.home_id, secrets.token_hex(16), mode=0o600)
+    return settings.home_id.read_text()
 
 
 def _versions() -> dict[str, str]:

@@ -36,7 +36,7 @@ def note_erasure(target: Target, person: ErasedPerson) -> None:
 
 def note_erasures(settings: Settings, target: Target) -> int:
     """Add the home's erased persons that the list lacks; returns their number."""
-    known = {name.rpartition("/")[2] for name in target.names(ERASURES)}
+    known = {name.rpartition("/")[2] for name in target.sizes(ERASURES)}
     listed = {person.mark: person for person in erased_persons(target)} if known else {}
     missing = [
         person
@@ -51,7 +51,7 @@ def note_erasures(settings: Settings, target: Target) -> int:
 def erased_persons(target: Target) -> list[ErasedPerson]:
     """The list."""
     found = []
-    for name in target.names(ERASURES):
+    for name in target.sizes(ERASURES):
         try:
             found.append(msgspec.json.decode(target.read(name), type=ErasedPerson))
         except msgspec.DecodeError as error:

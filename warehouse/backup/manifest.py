@@ -24,13 +24,15 @@ class StoredFile(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """A complete backup.
 
-    ``started_at``, UTC: everything committed before is in it. ``lake_snapshot``: the lake's newest, None without a
-    lake; ``tables``: their rows in it. ``n_decisions``: entries in the API's log, in the lake or not.
+    ``home_id``: which home it is of, wherever that is. ``started_at``, UTC: everything committed before is in it.
+    ``lake_snapshot``: the lake's newest, None without a lake; ``tables``: their rows in it. ``n_decisions``: entries in
+    the API's log, in the lake or not.
     """
 
     format: int
     backup_id: str
     home: str
+    home_id: str
     started_at: datetime
     finished_at: datetime
     versions: dict[str, str]

@@ -8,10 +8,13 @@ from typing import Protocol
 from warehouse.errors import BackupError
 
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
 
 
 class Seal(Protocol):
-    """How bytes are kept in a target."""
+    """How bytes are kept in a target. ``n_added``: by how many a part grows."""
+
+    n_added: int
 
     def name_of(self, digest: bytes) -> str:
         """The name of a part, from the SHA-256 of its content."""
@@ -29,6 +32,8 @@ class Seal(Protocol):
 class Plain:
     """No encryption."""
 
+    n_added = 0
+
     def name_of(self, digest: bytes) -> str:
         """The digest."""
         return digest.hex()
@@ -44,6 +49,8 @@ class Plain:
 
 class Encrypted:
     """AES-256-GCM, a new nonce for each part, bound to its name; keys are derived from the user's by scrypt."""
+
+    n_added = _NONCE_BYTES + _TAG_BYTES
 
     def __init__(self, key: str, salt: bytes) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM

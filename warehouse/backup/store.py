@@ -6,6 +6,7 @@
     TARGET/parts/ab/ab12…       pieces of files, each of at most 8 MiB
     TARGET/backups/ID           the manifest of a complete backup
     TARGET/erasures/MARK        an erased person, as a keyed hash (warehouse.backup.erased)
+    TARGET/damaged/ab12…        a piece that was found damaged, and is not used any more
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from warehouse.backup.manifest import FORMAT, Manifest
+from warehouse.backup.manifest import FORMAT, Manifest, StoredFile
 from warehouse.backup.sealing import Encrypted, Plain, Seal, is_equal
 from warehouse.backup.target import Folder, Target, open_target
 from warehouse.errors import BackupError, NotFoundError
@@ -27,6 +28,7 @@ PART_BYTES = 8 * 2**20
 _HEAD = "backup.json"
 _BACKUPS = "backups"
 _PARTS = "parts"
+_DAMAGED = "damaged"
 #: An erasure may be listed before the first backup.
 ERASURES = "erasures"
 
@@ -46,16 +48,16 @@ class Store:
     n_bytes_written: int = 0
     n_parts_written: int = 0
     head: bytes = field(default=b"", repr=False)
-    _present: set[str] | None = field(default=None, repr=False)
+    _listed: dict[str, int] | None = field(default=None, repr=False)
 
     def keep_part(self, content: bytes) -> str:
         """Keep bytes unless the target has them; returns their SHA-256."""
         digest = hashlib.sha256(content).digest()
         name = self._part(digest.hex())
-        if not self._is_present(name):
+        if self._sizes.get(name) != len(content) + self.seal.n_added:
             kept = self.seal.close(name, content)
             self.target.write(name, kept)
-            self._names.add(name)
+            self._sizes[name] = len(kept)
             self.n_parts_written += 1
             self.n_bytes_written += len(kept)
         return digest.hex()
@@ -67,14 +69,42 @@ class Store:
             parts.append(self.keep_part(content))
         return tuple(parts)
 
-    def has_parts(self, parts: tuple[str, ...]) -> bool:
-        """Whether the target has all of them."""
-        return all(self._is_present(self._part(part)) for part in parts)
+    def has_parts(self, file: StoredFile) -> bool:
+        """Whether the target has all parts of a file, none of them cut short; their content is not read."""
+        n_left = file.n_bytes
+        for part in file.parts:
+            n_bytes = min(n_left, PART_BYTES)
+            if self._sizes.get(self._part(part)) != n_bytes + self.seal.n_added:
+                return False
+            n_left -= n_bytes
+        return True
 
     def read_part(self, digest: str) -> bytes:
         """The bytes of a part; raises BackupError if they are missing or changed."""
         name = self._part(digest)
-        content = self.seal.open(name, self.target.read(name))
+        return self._opened(name, digest, self.target.read(name))
+
+    def set_aside(self, digest: str) -> bool:
+        """Move a damaged part away, so that the next backup copies it again; False if it is missing, or whole.
+
+        Raises BackupError if the target does not allow it. The caller holds the target's turn.
+        """
+        name = self._part(digest)
+        if self.target.size(name) is None:
+            return False
+        kept = self.target.read(name)
+        try:
+            self._opened(name, digest, kept)
+        except BackupError:
+            self.target.write(f"{_DAMAGED}/{name.rpartition('/')[2]}", kept)
+            self.target.flush()
+            self.target.delete(name)
+            self._listed = None
+            return True
+        return False  # what could not be read a moment ago can be now
+
+    def _opened(self, name: str, digest: str, kept: bytes) -> bytes:
+        content = self.seal.open(name, kept)
         if hashlib.sha256(content).hexdigest() != digest:
             raise BackupError(f"{name} in {self.target} is damaged: its checksum differs from its name")
         return content
@@ -99,7 +129,7 @@ class Store:
 
     def backup_ids(self) -> list[str]:
         """The complete backups, oldest first."""
-        return [name.rpartition("/")[2] for name in self.target.names(_BACKUPS)]
+        return [name.rpartition("/")[2] for name in self.target.sizes(_BACKUPS)]
 
     def manifest(self, backup_id: str | None = None) -> Manifest:
         """A backup's manifest, by default the newest's; raises NotFoundError, or BackupError if it is damaged."""
@@ -131,25 +161,22 @@ class Store:
         needed = {self._part(part) for each in kept for file in self.manifest(each).files for part in file.parts}
         for backup_id in old:
             self.target.delete(f"{_BACKUPS}/{backup_id}")
-        unneeded = [name for name in self.target.names(_PARTS) if name not in needed]
+        unneeded = [name for name in self.target.sizes(_PARTS) if name not in needed]
         for name in unneeded:
             self.target.delete(name)
-        self._present = None
+        self._listed = None
         return old, len(unneeded)
 
     def _part(self, digest: str) -> str:
         name = self.seal.name_of(bytes.fromhex(digest))
         return f"{_PARTS}/{name[:2]}/{name}"
 
-    def _is_present(self, name: str) -> bool:
-        return name in self._names
-
     @property
-    def _names(self) -> set[str]:
-        """The names of all parts, listed once: an object store answers a question for each in 20 ms."""
-        if self._present is None:
-            self._present = set(self.target.names(_PARTS))
-        return self._present
+    def _sizes(self) -> dict[str, int]:
+        """All parts by name, listed once: an object store answers a question for each in 20 ms."""
+        if self._listed is None:
+            self._listed = self.target.sizes(_PARTS)
+        return self._listed
 
 
 def open_store(place: str, key: str | None, *, create: bool = False) -> Store:
@@ -173,7 +200,7 @@ def open_store(place: str, key: str | None, *, create: bool = False) -> Store:
 
 
 def _begin(target: Target, key: str | None) -> None:
-    if any(not name.startswith((f"{ERASURES}/", ".")) for name in target.names("")):
+    if any(not name.startswith((f"{ERASURES}/", ".")) for name in target.sizes("")):
         raise BackupError(f"{target} has files that are not backups: name an empty folder or prefix")
     head = _Head(FORMAT)
     if key is not None:

@@ -27,8 +27,8 @@ class Target(Protocol):
     def size(self, name: str) -> int | None:
         """Number of bytes; None for a missing name."""
 
-    def names(self, folder: str) -> list[str]:
-        """All names below a folder, sorted."""
+    def sizes(self, folder: str) -> dict[str, int]:
+        """All names below a folder, sorted, with their numbers of bytes."""
 
     def delete(self, name: str) -> None:
         """Delete a name, if it exists."""
@@ -90,12 +90,14 @@ class Folder:
         except OSError as error:
             raise BackupError(f"a backup is in a folder, and {self._root} cannot be read as one: {error}") from error
 
-    def names(self, folder: str) -> list[str]:
+    def sizes(self, folder: str) -> dict[str, int]:
         """All names below a folder, without unfinished ones."""
-        found = (self._root / folder).rglob("*")
-        return sorted(
-            str(path.relative_to(self._root)) for path in found if path.is_file() and not path.name.startswith(".")
-        )
+        found = {}
+        for path in sorted((self._root / folder).rglob("*")):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if path.is_file() and not path.name.startswith("."):
+                    found[str(path.relative_to(self._root))] = path.stat().st_size
+        return found
 
     def delete(self, name: str) -> None:
         """Delete a name, if it exists."""
@@ -146,12 +148,13 @@ class ObjectStore:
             (found,) = self._files.get_file_info([self._path(name)])
         return int(found.size) if found.type == pafs.FileType.File else None
 
-    def names(self, folder: str) -> list[str]:
+    def sizes(self, folder: str) -> dict[str, int]:
         """All names below a folder."""
         wanted = pafs.FileSelector(self._path(folder).rstrip("/"), recursive=True, allow_not_found=True)
         with self._explained(f"{folder} cannot be listed"):
             found = self._files.get_file_info(wanted)
-        return sorted(each.path.removeprefix(f"{self._prefix}/") for each in found if each.type == pafs.FileType.File)
+        files = sorted((each for each in found if each.type == pafs.FileType.File), key=lambda each: each.path)
+        return {each.path.removeprefix(f"{self._prefix}/"): int(each.size) for each in files}
 
     def delete(self, name: str) -> None:
         """Delete an object, if it exists."""

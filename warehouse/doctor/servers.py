@@ -60,11 +60,10 @@ def _postgres(settings: Settings) -> Finding:
 
 def _tls(settings: Settings) -> Finding | None:
     with server(settings, "doctor") as con:
-        info = con.info
-        if info.host.startswith("/") or info.host in ("127.0.0.1", "::1", "localhost"):
-            return None
+        host, mode = con.info.host, con.info.get_parameters().get("sslmode", "prefer")
         is_encrypted = con.execute("select ssl from pg_stat_ssl where pid = pg_backend_pid()").fetchone() == (True,)
-    mode = info.get_parameters().get("sslmode", "prefer")
+    if not is_encrypted and (host.startswith("/") or host in ("127.0.0.1", "::1", "localhost")):
+        return None
     if mode == "verify-full" and is_encrypted:
         return Finding("tls", "ok", "PostgreSQL's certificate is verified")
     return Finding(

@@ -44,6 +44,8 @@ class Places:
     online_store = Place("online")
     #: SQLite decision log of the API.
     outbox = Place("serving", "outbox.sqlite")
+    #: Which disk the second copy of the decision log is on, once there is one.
+    decision_copy_disk = Place("serving", "second-copy")
     #: Rows and results of batches, one directory a batch; readable by the owner only.
     batches = Place("serving", "batches")
     #: SQLite file of batches: requests and their progress.
@@ -68,6 +70,8 @@ class Places:
     doors = Place("doors")
     #: The key of pseudonyms, and the remaining work of an unfinished erasure; readable by the owner only.
     erasures = Place("erasures")
+    #: The home's own name, random, by which a target of backups knows it.
+    home_id = Place("home_id")
     #: What the home remembers of its backups, and copies of databases during one.
     backup_records = Place("backup")
     #: The history of the SQL shell.

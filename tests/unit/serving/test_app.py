@@ -19,6 +19,7 @@ from ml.registry.registered_version import deployment_of
 from serving.access.keys import KeyStore
 from serving.app import create_app
 from serving.scoring.scoring import ScoringService
+from serving.team import TeamLink
 from tests.model_factory import publish_model, register_model, shared_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish, until_ready_says
 from warehouse import decision_log
@@ -165,6 +166,17 @@ def test_without_the_online_store_nothing_is_scored(home: Settings) -> None:
 
     assert (ready.status_code, score.status_code) == (503, 503)
     assert "online store" in ready.json()["reasons"][0]
+
+
+def test_a_machine_behind_its_team_is_degraded_and_goes_on(
+    own_client: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TeamLink, "limitation", "not in step with the team's server for 45 s")
+
+    ready = own_client.get("/readyz")
+
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert ready.json()["reasons"] == ["not in step with the team's server for 45 s"]
 
 
 def test_a_decision_that_cannot_be_made_durable_is_not_answered(home: Settings) -> None:

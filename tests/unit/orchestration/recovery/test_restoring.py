@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.people.erasure import erase_person
 from orchestration.recovery.restoring import erase_again, restore
-from orchestration.recovery.verifying import home_at
+from orchestration.recovery.verifying import home_at, verify
 from tests.backed_up_home import fill, log_decision, rows
 from tests.bytes_of_home import files_that_name
 from warehouse import decision_log
@@ -18,6 +18,7 @@ from warehouse.backup.erased import erased_persons
 from warehouse.backup.records import unfinished_restore
 from warehouse.backup.store import open_store
 from warehouse.decision_log.second_copy import SecondCopy
+from warehouse.errors import BackupError
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
@@ -56,19 +57,64 @@ def test_who_was_erased_after_the_backup_is_erased_again(
     assert erase_again(own, store, by="tests") == 0
 
 
-def test_decisions_after_the_backup_come_from_the_second_copy(home: Settings, tmp_path: Path) -> None:
+def test_decisions_after_the_backup_come_from_the_second_copy_once_its_disk_is_mounted(
+    home: Settings, tmp_path: Path
+) -> None:
     fill(home)
     store = open_store(str(tmp_path / "backups"), None, create=True)
+    copy = SecondCopy(tmp_path / "copy", home.decision_copy_disk)
+    copy.append([])
     log_decision(home, "d-1")
     create_backup(home, store)
     log_decision(home, "d-2")
     with closing(decision_log.create(home)) as log:
         later = decision_log.find_in_outbox(log, "d-2")
-    SecondCopy(tmp_path / "copy").append([(None, later)])
+    copy.append([(None, later)])
     own = home_at(home, tmp_path / "elsewhere", decision_copy=tmp_path / "copy")
+    (tmp_path / "copy").rename(tmp_path / "unmounted")
+    with pytest.raises(BackupError, match="Mount the disk"):
+        restore(own, store, store.manifest(), by="tests", say=lambda _: None)
+    (tmp_path / "unmounted").rename(tmp_path / "copy")
 
     done = restore(own, store, store.manifest(), by="tests", say=lambda _: None)
 
     assert done.n_copied == 1
     with closing(decision_log.create(own)) as log:
         assert log.execute("select id from decisions order by id").fetchall() == [("d-1",), ("d-2",)]
+
+
+def test_a_copy_that_does_not_exist_is_told(home: Settings, tmp_path: Path) -> None:
+    fill(home)
+    store = open_store(str(tmp_path / "backups"), None, create=True)
+    create_backup(home, store)
+    said: list[str] = []
+
+    restore(
+        home_at(home, tmp_path / "elsewhere", decision_copy=tmp_path / "copy"),
+        store,
+        store.manifest(),
+        by="tests",
+        say=said.append,
+    )
+
+    assert [line for line in said if "LOANLAKE_DECISION_COPY) does not exist" in line] != []
+
+
+def test_a_damaged_piece_is_moved_away_and_the_next_backup_has_it_again(home: Settings, tmp_path: Path) -> None:
+    """Prevents later backups from using it for ever: its name says that the content is there."""
+    fill(home)
+    store = open_store(str(tmp_path / "backups"), None, create=True)
+    manifest = create_backup(home, store).manifest
+    file = next(file for file in manifest.files if file.path.startswith("landing/"))
+    piece = store.plain_path(file.parts[0])
+    assert piece is not None
+    whole = piece.read_bytes()
+    piece.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+
+    found = verify(home, store, manifest, n_decisions=0)
+
+    assert ([damage.path for damage in found.damages], found.n_set_aside) == ([file.path], 1)
+    assert list(store.target.sizes("damaged")) == [f"damaged/{file.parts[0]}"]
+    create_backup(home, open_store(str(tmp_path / "backups"), None))
+    assert piece.read_bytes() == whole
+    assert verify(home, store, manifest, n_decisions=0).damages == ()

@@ -1,8 +1,11 @@
 """An API machine and its team's server: in step while it answers, and serving from its disk while it does not."""
 
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from serving.team import TeamLink
 from tests.unit.warehouse.decision_log.test_outbox import A_DECISION
@@ -62,3 +65,31 @@ def test_a_teams_machine_says_how_far_it_is_behind(team: Settings, home: Setting
 
     assert named(team) == ["loanlake_team_seconds_behind"]
     assert named(home) == []
+
+
+def test_decisions_are_handed_over_though_a_file_cannot_be_pulled(
+    team: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents one bad file from keeping all decisions on this disk until somebody looks."""
+    served = team.deployment("cards")
+    served.parent.mkdir(parents=True)
+    served.write_text("{}")
+    push(team, served)
+    machine = replace(team, home=tmp_path / "api")
+    (machine.deployments / "cards" / "deployment.json").mkdir(parents=True)
+    link = TeamLink(machine, poll_seconds=60)
+    link.start()
+    with closing(decision_log.create(machine)) as log:
+        decision_log.append(log, [A_DECISION])
+
+    link._look()
+
+    assert (count_in_outbox(machine), decision_log.count_pending(team)) == (0, 1)
+    assert link.problem is not None
+    assert "deployment.json" in link.problem
+    assert link.limitation is None
+    later = time.monotonic() + 100
+    monkeypatch.setattr("serving.team.link.time.monotonic", lambda: later)
+    assert link.limitation is not None
+    assert link.limitation.startswith("not in step with the team's server for 100 s")
+    link.stop()

@@ -9,9 +9,9 @@ import pytest
 
 from tests.backed_up_home import fill, log_decision, rows
 from warehouse.backup import creating
-from warehouse.backup.checking import damaged_files
+from warehouse.backup.checking import damaged_parts
 from warehouse.backup.creating import create_backup
-from warehouse.backup.records import last_backup
+from warehouse.backup.records import last_backup, restore_mark
 from warehouse.backup.restoring import restore_files
 from warehouse.backup.store import Store, open_store
 from warehouse.decision_log import count_pending, ingest_into_lake
@@ -131,14 +131,14 @@ def test_pruning_keeps_what_the_newest_backups_need(home: Settings, store: Store
     put(home.landing / "bank" / "loans" / "old.csv", "first\n")
     create_backup(home, store)
     (home.landing / "bank" / "loans" / "old.csv").unlink()
-    n_before = len(store.target.names("parts"))
+    n_before = len(store.target.sizes("parts"))
 
     made = create_backup(home, store, keep=1)
 
     assert len(made.pruned) == 2
     assert store.backup_ids() == [made.manifest.backup_id]
-    assert len(store.target.names("parts")) < n_before
-    assert damaged_files(store, made.manifest) == []
+    assert len(store.target.sizes("parts")) < n_before
+    assert damaged_parts(store, made.manifest) == {}
 
 
 def test_the_backup_just_made_stays_though_an_earlier_one_is_from_the_future(home: Settings, store: Store) -> None:
@@ -175,6 +175,48 @@ def test_a_link_is_not_followed_and_is_named(home: Settings, store: Store, tmp_p
 
     assert made.links == (home.home / "landing" / "bank",)
     assert [file.path for file in made.manifest.files if file.path.startswith("landing")] == ["landing/here.csv"]
+
+
+def test_files_of_a_lender_are_copied_as_they_are_whatever_their_names(home: Settings, store: Store) -> None:
+    """Prevents a file in the inbox, named like a database, from failing every backup."""
+    put(home.inbox / "bank" / "loans" / "export.db", "no database\n")
+    put(home.landing / "bank" / "loans" / "sent.sqlite", "nor this\n")
+    put(home.inbox / "bank" / "loans" / "export.db-wal", "nor a journal\n")
+
+    made = create_backup(home, store)
+
+    found = {file.path: file.n_bytes for file in made.manifest.files}
+    assert found["inbox/bank/loans/export.db"] == len("no database\n")
+    assert found["landing/bank/loans/sent.sqlite"] == len("nor this\n")
+    assert "inbox/bank/loans/export.db-wal" in found
+
+
+def test_a_piece_that_is_cut_short_is_copied_again(home: Settings, store: Store) -> None:
+    landed = home.landing / "bank" / "loans.csv"
+    put(landed, "id,amount\n1,10\n")
+    file = next(file for file in create_backup(home, store).manifest.files if file.path == "landing/bank/loans.csv")
+    piece = store.plain_path(file.parts[0])
+    assert piece is not None
+    piece.write_bytes(piece.read_bytes()[:4])
+
+    create_backup(home, open_store(str(store.target), None))
+
+    assert piece.read_bytes() == landed.read_bytes()
+
+
+def test_two_homes_do_not_share_a_target(home: Settings, store: Store, tmp_path: Path) -> None:
+    """Pruning would delete the other's backups, and a restore would take the newest of either."""
+    put(home.landing / "one.csv", "1")
+    create_backup(home, store)
+    other = replace(home, home=tmp_path / "other", lake_data=f"{tmp_path / 'other' / 'lake' / 'data'}/")
+    put(other.landing / "two.csv", "2")
+
+    with pytest.raises(BackupError, match=f"is of another home, {home.home}"):
+        create_backup(other, store)
+
+    moved = restored(home, store, tmp_path / "moved")
+    restore_mark(moved).unlink()
+    assert create_backup(moved, store).manifest.home_id == store.manifest().home_id
 
 
 def test_one_backup_at_a_time(home: Settings, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.backed_up_home import fill, rows
-from warehouse.backup.checking import damaged_files, damaged_tables
+from warehouse.backup.checking import damaged_files, damaged_parts, damaged_tables
 from warehouse.backup.creating import create_backup
 from warehouse.backup.manifest import Manifest
 from warehouse.backup.records import require_whole, restored_from, unfinished_restore
@@ -134,7 +134,7 @@ def test_each_damage_is_found(home: Settings, elsewhere: Settings, tmp_path: Pat
     """A flipped bit of a data file, by its checksum; rows that are not there, by the count."""
     store, manifest = backed_up(home, tmp_path)
     data = next(file for file in manifest.files if file.path.startswith("lake/data/raw/loans/"))
-    assert damaged_files(store, manifest) == []
+    assert damaged_parts(store, manifest) == {}
     restore_files(elsewhere, store, manifest, link=True)
     assert damaged_tables(elsewhere, manifest) == []
     more = msgspec.structs.replace(manifest, tables={**manifest.tables, "raw.loans": 4})
@@ -146,7 +146,7 @@ def test_each_damage_is_found(home: Settings, elsewhere: Settings, tmp_path: Pat
     changed[20] ^= 1
     place.write_bytes(changed)
 
-    assert [each.path for each in damaged_files(store, manifest)] == [data.path]
+    assert [each.path for each in damaged_files(manifest, damaged_parts(store, manifest))] == [data.path]
 
 
 def test_data_files_are_repaired_from_a_backup(home: Settings, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_an_encrypted_backup_shows_nothing_and_opens_with_its_key_alone(home: Se
         open_store(str(place), "x" * 32)
     part = next((place / "parts").rglob("??*/*"))
     part.write_bytes(part.read_bytes()[:-1] + b"\0")
-    assert len(damaged_files(open_store(str(place), KEY), manifest)) >= 1
+    assert len(damaged_parts(open_store(str(place), KEY), manifest)) >= 1
 
 
 def test_a_target_is_not_mixed_with_other_files(tmp_path: Path) -> None:

@@ -37,11 +37,11 @@ def test_names_are_written_read_listed_and_deleted(place: str) -> None:
     target.flush()
 
     assert (target.read("parts/ab/one"), target.size("parts/ab/one"), target.size("nothing")) == (b"11", 2, None)
-    assert target.names("parts") == target.names("") == ["parts/ab/one", "parts/cd/two"]
-    assert target.names("backups") == []
+    assert target.sizes("parts") == target.sizes("") == {"parts/ab/one": 2, "parts/cd/two": 0}
+    assert target.sizes("backups") == {}
     target.delete("parts/ab/one")
     target.delete("parts/ab/one")
-    assert target.names("parts") == ["parts/cd/two"]
+    assert target.sizes("parts") == {"parts/cd/two": 0}
     with pytest.raises(BackupError, match="parts/ab/one"):
         target.read("parts/ab/one")
 

@@ -1,10 +1,14 @@
 """`loanlake doctor`: each part is checked, what failed says what to do, and no password is shown."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.unit.warehouse.decision_log.test_outbox import A_DECISION
+from warehouse import decision_log
+from warehouse.decision_log.second_copy import SecondCopy
 from warehouse.doctor.commands import doctor
 from warehouse.settings import Settings
 from warehouse.team import server
@@ -55,4 +59,36 @@ def test_a_team_is_checked_whole(team: Settings, tmp_path: Path) -> None:
     assert (found["postgresql"], found["machines"], found["team"]) == ("ok", "warning", "warning")
     assert "when 2 entries of its log were not handed over" in result.output
     assert "LOANLAKE_REDIS_URL (each machine has an online store and rate limits of its own)" in result.output
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
+
+
+def test_a_machine_that_does_not_hand_over_is_named(team: Settings) -> None:
+    with closing(decision_log.create(team)) as log:
+        decision_log.append(log, [A_DECISION])
+        log.execute("update decisions set appended_at = appended_at - 120")
+
+    result = CliRunner().invoke(doctor)
+
+    assert verdicts(result.output)["decision log"] == "warning"
+    assert "1 entries wait on this machine, the oldest since 20" in result.output
+    assert "Start `loanlake serve`" in result.output
+
+
+def test_a_second_copy_is_on_another_disk_and_its_disk_is_mounted(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.home.mkdir(parents=True)
+    folder = tmp_path / "copy"
+    monkeypatch.setenv("LOANLAKE_DECISION_COPY", str(folder))
+    assert verdicts(CliRunner().invoke(doctor).output)["second copy"] == "ok"
+    SecondCopy(folder, home.decision_copy_disk).append([])
+
+    same_disk = CliRunner().invoke(doctor)
+    folder.rename(tmp_path / "unmounted")
+    unmounted = CliRunner().invoke(doctor)
+
+    assert verdicts(same_disk.output)["second copy"] == "warning"
+    assert "on the file system of the home" in same_disk.output
+    assert verdicts(unmounted.output)["second copy"] == "failed"
+    assert "Mount the disk" in unmounted.output
+    assert unmounted.exit_code == 1
