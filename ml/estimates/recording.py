@@ -51,7 +51,7 @@ def record_estimates(
     snapshot has no test rows.
     """
     snapshot = scorer.bundle.lineage.lake_snapshot
-    # NumPy and XGBoost let go of the interpreter: months are estimated beside each other, and while others are read
+    # NumPy and XGBoost release the interpreter: months are estimated beside each other, and while others are read
     with connect(settings) as con, ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
         months = decided_months(con, model)
         stored = _stored(con, model)
