@@ -74,7 +74,7 @@ def grow_trees(settings: Settings) -> int:
     wanted = training_settings_of(read_lender(LENDER))
     if not isinstance(wanted.model, GradientBoosting) or not wanted.refit:
         raise RuntimeError(f"the peer of {LENDER} grows boosted trees, with a refit: found {wanted}")
-    samples = Samples(rows, DesignMatrix.from_contract(contract, ()), wanted.half_life_months)
+    samples = Samples(rows, DesignMatrix.from_contract(contract, ()), wanted.half_life_months).read_by(wanted.model)
     monotone = samples.design_matrix.monotone_constraints
     first = wanted.model.fit(samples.train, samples.tune, monotone)
     return int(wanted.model.refit(first, samples.both, monotone).booster.num_boosted_rounds())
