@@ -31,8 +31,8 @@ def used_home() -> Iterator[Settings]:
         yield settings
 
 
-def run_job(settings: Settings, job: str, lender: str) -> Took:
-    """Run a lender's partition of a job; raises RuntimeError if it fails. ``output``: the run's log."""
+def run_job(settings: Settings, job: str, lender: str | None = None) -> Took:
+    """Run a lender's partition of a job, or a job of all lenders; raises RuntimeError if it fails. ``output``: the run's log."""
     log = settings.logs / f"{job}-{uuid4()}.log"
     order = {"job": job, "lender": lender, "run_id": str(uuid4()), "log": str(log), "config": {}}
     environment = {"LOANLAKE_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}

@@ -44,7 +44,7 @@ def run() -> list[Comparison]:
         asyncio.run(_decide(settings, n_decisions // N_EACH))
         _repeat(settings)
         print(f"  {n_decisions:,} decisions logged in {time.perf_counter() - started:.0f} s", file=sys.stderr)
-        _say("ingest_decisions", run_job(settings, "ingest_decisions", LENDER))
+        _say("ingest_decisions", run_job(settings, "ingest_decisions"))
         took = run_job(settings, "monitor", LENDER)
         _say("monitor", took)
         _require_measured(settings, n_decisions)
