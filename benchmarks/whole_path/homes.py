@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from benchmarks.whole_path.processes import Took, timed
@@ -32,9 +33,12 @@ def used_home() -> Iterator[Settings]:
 
 
 def run_job(settings: Settings, job: str, lender: str | None = None) -> Took:
-    """Run a lender's partition of a job, or a job of all lenders; raises RuntimeError if it fails. ``output``: the run's log."""
+    """Run a lender's partition of a job, or a job of all lenders; raises RuntimeError if it fails.
+
+    The output is the run's log.
+    """
     log = settings.logs / f"{job}-{uuid4()}.log"
-    order = {"job": job, "lender": lender, "run_id": str(uuid4()), "log": str(log), "config": {}}
+    order: dict[str, Any] = {"job": job, "lender": lender, "run_id": str(uuid4()), "log": str(log), "config": {}}
     environment = {"LOANLAKE_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}
     command = [sys.executable, "-m", "orchestration.running.execution"]
     return timed(command, environment, given=json.dumps({**order, "environment": environment}), log=log)

@@ -99,7 +99,7 @@ def _run(connection: socket.socket) -> NoReturn:
     answers.flush()
     code = 1
     try:
-        cli()
+        cli(prog_name="dbt")  # not what the ready process was started as
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:

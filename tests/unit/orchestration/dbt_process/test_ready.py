@@ -24,7 +24,8 @@ from orchestration.dbt_process import ready
 dbt = types.ModuleType("dbt.cli.main")
 dbt.n_commands = 0
 
-def cli():
+def cli(prog_name):
+    assert prog_name == "dbt"
     dbt.n_commands += 1
     exec(sys.argv[1], {"n_commands": dbt.n_commands})
 
