@@ -12,6 +12,7 @@ from benchmarks.comparison import Comparison, table
 BENCHMARKS = (
     *("lake", "drift", "expressions", "point_in_time", "feature_build"),
     *("estimates", "reasons", "serving", "serving_families", "batch"),
+    *("whole_path.main_run", "whole_path.monitoring_day"),
 )
 
 

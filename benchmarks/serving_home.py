@@ -68,11 +68,13 @@ def benchmark_home() -> Iterator[BenchmarkHome]:
             raise RuntimeError(f"a benchmark needs a home with a promoted model: {given} has none")
         bundle = load_bundle(deployment.bundle_directory(settings))
         key = KeyStore(settings.keys).create("benchmark", ["score"], rate_limit=MOST_REQUESTS)
-        yield BenchmarkHome(settings, deployment, bundle, key, _requests(settings, deployment, bundle))
+        yield BenchmarkHome(
+            settings, deployment, bundle, key, requests_of(settings, deployment, bundle, N_APPLICATIONS)
+        )
 
 
-def _requests(settings: Settings, deployment: Deployment, bundle: Bundle) -> list[str]:
-    """The latest applications, as their lender would send them today: approved and declined as they come."""
+def requests_of(settings: Settings, deployment: Deployment, bundle: Bundle, n: int) -> list[str]:
+    """The latest ``n`` applications, as their lender would send them today: approved and declined as they come."""
     named = [column.name for column in bundle.contract.inputs_of("request")]
     names = [*sorted(ALWAYS - {"decided_at"}), *(name for name in named if name not in ALWAYS)]
     columns = ", ".join(f'"{name}"' for name in names)
@@ -80,6 +82,6 @@ def _requests(settings: Settings, deployment: Deployment, bundle: Bundle) -> lis
         rows = con.execute(
             f"select {columns} from features.ftr_application_inputs where source = $1 "
             "order by decided_at desc, application_id limit $2",
-            [deployment.source, N_APPLICATIONS],
+            [deployment.source, n],
         ).fetchall()
     return [json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows]

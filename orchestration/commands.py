@@ -62,23 +62,27 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     Exit code 0: the run has ended; its answer names the model that is served and what waits. 1: a check or gate stopped
     the run, or it failed; the last line says which. 130: interrupted.
     """
-    from orchestration.running.main_run import run_main_path, unnamed_source
+    from orchestration.running.process import RunProcess
 
     if given["publish"] == "always" and not given["reason"].strip():
         raise click.UsageError("--publish always needs --reason, which is recorded with your name")
     settings = Settings.from_environment()
     is_simulated = any(given[name] is not None for name in ("applications", "months", "seed"))
-    if source is None and not is_simulated:
-        source, why = unnamed_source(settings)
-        click.echo(f"no SOURCE is given: the run is for {source}, since {why}")
-    source = source or "simulated"
-    run_settings = _run_settings(source, files, given)
     signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        succeeded = run_main_path(source, run_settings, settings)
-    except KeyboardInterrupt:
-        click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
-        sys.exit(130)
+    # both import Dagster: beside each other
+    with RunProcess() as process:
+        from orchestration.running.main_run import run_main_path, unnamed_source
+
+        if source is None and not is_simulated:
+            source, why = unnamed_source(settings)
+            click.echo(f"no SOURCE is given: the run is for {source}, since {why}")
+        source = source or "simulated"
+        run_settings = _run_settings(source, files, given)
+        try:
+            succeeded = run_main_path(source, run_settings, settings, process)
+        except KeyboardInterrupt:
+            click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
+            sys.exit(130)
     sys.exit(0 if succeeded else 1)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of
-from ml.monitoring.skew_sql import ANY, Pair, Tallies, Tally, merge, tally
+from ml.monitoring.skew_sql import ANY, Pair, Tallies, Tally, merge, tally_equal
 from warehouse.decision_log.features import decided_features
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureContract
@@ -106,7 +106,7 @@ class _OwnText:
         self._con.register("batch", batch)
         self._con.execute(f"create or replace table {self._relation} as select given.* from batch")
         # row n of the result is of input n: DuckDB keeps the order of a select without join, filter or grouping
-        return tally(
+        return tally_equal(
             self._con,
             f"(select decision_id, month, seen as logged, computed from batch "
             f"positional join (select computed from ({self._contract.sql}) as computed))",

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.dbt_process import DBT_COMMAND
 from warehouse.errors import DbtProjectError
 from warehouse.files.turns import file_turn
 from warehouse.settings import DBT_PROJECT_DIR, Settings
@@ -28,7 +28,6 @@ PARTIAL_PARSE = "partial_parse.msgpack"
 FAILED_TABLES = "failed tables"
 #: The platform builds production's lake; other builds go to people's own.
 TARGET = "prod"
-DBT = Path(sys.executable).with_name("dbt")
 
 
 def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> Path:
@@ -38,7 +37,7 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
     # webserver, daemon and runs may load the definitions at the same time: one parses, the others wait
     with file_turn(settings.dbt_parsed / "parse.lock"):
         fingerprint = project_fingerprint(project_dir)
-        if manifest.exists() and stamp.exists() and stamp.read_text() == fingerprint:
+        if is_parsed(settings, fingerprint):
             return manifest
         working = settings.dbt_parsed / "working"
         run_dbt(["parse"], settings, target=working, project_dir=project_dir, doing="parse the project")
@@ -50,9 +49,15 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
     return manifest
 
 
+def is_parsed(settings: Settings, fingerprint: str) -> bool:
+    """Whether the home has the manifest of the project with this :func:`project_fingerprint`."""
+    stamp = settings.dbt_parsed / "project.sha256"
+    return (settings.dbt_parsed / "manifest.json").exists() and stamp.exists() and stamp.read_text() == fingerprint
+
+
 def run_dbt(arguments: Sequence[str], settings: Settings, *, target: Path, project_dir: Path, doing: str) -> None:
     """Run dbt into ``target`` and wait; DbtProjectError has dbt's message and ``doing`` ("parse the project")."""
-    command = [str(DBT), "--quiet", *arguments, "--no-use-colors"]
+    command = [*DBT_COMMAND, "--quiet", *arguments, "--no-use-colors"]
     command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir), "--target", TARGET]
     command += ["--target-path", str(target), "--log-path", str(target)]
     environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}

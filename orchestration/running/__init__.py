@@ -3,4 +3,5 @@
 __all__ = [
     "instance",
     "main_run",
+    "process",
 ]

@@ -1,7 +1,7 @@
 """Execute a job on the home's Dagster instance in a separate process, and follow it.
 
 The child's output goes to a file; the parent reads the run's stored events, which the UI shows too. ``python -m
-orchestration.running.execution JOB LENDER RUN_ID CONFIG`` is the child.
+orchestration.running.execution`` is the child, which reads its order from standard input.
 """
 
 import json
@@ -27,8 +27,9 @@ from orchestration.running.instance import (
     prepare_dagster_home,
     team_machine,
 )
+from orchestration.running.process import RunProcess
 from warehouse.errors import RunRefused
-from warehouse.settings import REPOSITORY, Settings
+from warehouse.settings import Settings
 
 #: Shows the run under its job in the UI, as runs launched there.
 _REPOSITORY_TAG = {".dagster/repository": "__repository__@loanlake"}
@@ -51,10 +52,12 @@ def execute(
     lender: str,
     run_settings: Mapping[str, Any],
     settings: Settings,
+    *,
+    process: RunProcess,
     on_event: Callable[[EventLogEntry], None],
 ) -> Execution:
-    """Run the lender's partition of ``job`` with these run settings, and call ``on_event`` for every stored event in
-    order.
+    """Run the lender's partition of ``job`` in ``process`` with these run settings, and call ``on_event`` for every
+    stored event in order.
 
     A KeyboardInterrupt interrupts the child, waits for Dagster to record it, and is raised again. Raises RunRefused
     with the child's last lines if it ends before the run exists.
@@ -63,16 +66,12 @@ def execute(
     run_id, started = str(uuid4()), time.monotonic()
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / f"run-{time.strftime('%Y%m%d-%H%M%S')}-{run_id[:8]}.log"
-    config = json.dumps({"resources": {"run_settings": {"config": dict(run_settings)}}})
-    with DagsterInstance.get() as instance, log.open("w") as output:
+    config = {"resources": {"run_settings": {"config": dict(run_settings)}}}
+    order = {"job": job, "lender": lender, "run_id": run_id, "log": str(log), "config": config}
+    with DagsterInstance.get() as instance:
         end_orphaned_runs(instance, machine=team_machine(settings))
-        child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "orchestration.running.execution", job, lender, run_id, config],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=REPOSITORY,
-            start_new_session=True,  # Ctrl-C reaches only the parent, which passes it on once
-        )
+        # the environment as it is now: with Dagster's place
+        child = process.order({**order, "environment": dict(os.environ)})
         interrupted = _interrupts()
         try:
             for event in _events(instance, run_id, child, interrupted):
@@ -82,6 +81,7 @@ def execute(
             raise
         run = instance.get_run_by_id(run_id)
         if run is None:
+            process.keep_last_words(log)
             raise RunRefused(f"the run did not start; the last lines of {log}:\n{last_lines(log)}")
         return Execution(run_id, run.is_success, time.monotonic() - started, log)
 
@@ -132,19 +132,30 @@ def _interrupt(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _execute_here(job: str, lender: str, run_id: str, config: str) -> bool:
-    # the parent, which follows the run, does without the definitions (2 s)
+def main() -> bool:
+    """Execute the run of the order on standard input; whether it succeeded. Without an order there is none."""
+    # before the order: the parent, which follows the run, does without the definitions (2 s)
     from orchestration.definitions import definitions
 
+    text = sys.stdin.read()
+    if not text:
+        return False
+    order = json.loads(text)
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for output in (sys.stdout, sys.stderr):
+        output.flush()
+        os.dup2(log, output.fileno())
+    os.close(log)
+    os.environ.update(order["environment"])
     with DagsterInstance.get() as instance:
         result = (
             definitions()
-            .resolve_job_def(job)
+            .resolve_job_def(order["job"])
             .execute_in_process(
                 instance=instance,
-                run_id=run_id,
-                partition_key=lender,
-                run_config=json.loads(config),
+                run_id=order["run_id"],
+                partition_key=order["lender"],
+                run_config=order["config"],
                 tags={
                     **_REPOSITORY_TAG,
                     PROCESS_TAG: str(os.getpid()),
@@ -157,4 +168,4 @@ def _execute_here(job: str, lender: str, run_id: str, config: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if _execute_here(*sys.argv[1:5]) else 1)
+    sys.exit(0 if main() else 1)

@@ -8,24 +8,28 @@ from typing import Any
 import click
 
 from ml.lender_check.settings import require_settings
+from orchestration.dbt_process import have_dbt_ready
 from orchestration.defs.ingestion.inbox import look
 from orchestration.defs.pipeline.loaded_sources import loaded_sources
-from orchestration.lib.dbt_project import prepared_manifest
+from orchestration.lib.dbt_project import is_parsed, prepared_manifest, project_fingerprint
 from orchestration.lib.feature_versions import require_versions
 from orchestration.lib.progress import Progress, elapsed
 from orchestration.running.execution import execute
+from orchestration.running.process import RunProcess
 from orchestration.running.summary import summary_text
 from warehouse.errors import RunRefused
 from warehouse.lenders.rules import broken_lenders, lenders_of_project, read_lender
 from warehouse.raw import SOURCES
-from warehouse.settings import Settings
+from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources.target import target_of
 
 JOB = "default_risk"
 
 
-def run_main_path(source: str, run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job for a lender, print a line per step and the closing table; return whether it succeeded.
+def run_main_path(source: str, run_settings: Mapping[str, Any], settings: Settings, process: RunProcess) -> bool:
+    """Execute the main job for a lender in ``process``; print a line per step and the closing table.
+
+    Returns whether it succeeded.
 
     Before any build, raises SourceFileError if files have no raw table, and RunRefused if the source has no file in the
     lake and none to load, no dbt model reads its files, or the project lacks a needed feature version; and
@@ -34,6 +38,8 @@ def run_main_path(source: str, run_settings: Mapping[str, Any], settings: Settin
     started = time.monotonic()
     _require_files(source, run_settings["files"], settings)
     _require_models(source)
+    if not is_parsed(settings, project_fingerprint(DBT_PROJECT_DIR)):
+        have_dbt_ready()  # for the parse, and the builds that follow it
     if run_settings["files"]:
         target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
@@ -42,7 +48,7 @@ def run_main_path(source: str, run_settings: Mapping[str, Any], settings: Settin
         click.echo(f"loanlake: the lender {lender} is not built, and stays as it was last built: {message}", err=True)
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in lenders_of_project() if name != source))
-    execution = execute(JOB, source, run_settings, settings, progress)
+    execution = execute(JOB, source, run_settings, settings, process=process, on_event=progress)
     click.echo()
     has_trained = execution.succeeded or "candidate" in progress.finished
     click.echo(summary_text(settings, source, has_trained=has_trained))

@@ -90,6 +90,8 @@ def send_due(
 def _send(settings: Settings, now: datetime | None, *, without_rest: bool, with_dead: bool) -> list[Sent]:
     options = AlertOptions.from_environment()
     routes = {route.name: route for route in read_routes(settings, options)}
+    if not routes:
+        return []  # the alerts, a second of processor time to read, have no one to go to
     found = outlook(settings, now=datetime.max if without_rest else now, with_dead=with_dead)
     alerts = {alert.alert_id: alert for alert in found.alerts}
     sent = []

@@ -39,8 +39,11 @@ def program_tables() -> Mapping[str, Mapping[str, str]]:
 
 def is_table(con: "duckdb.DuckDBPyConnection", name: str) -> bool:
     """Whether the lake has a table or view ``schema.table``."""
+    # the views of information_schema also read the statistics of every table: a third of a second of processor time
     found = con.execute(
-        "select 1 from information_schema.tables where table_catalog = $1 and table_schema || '.' || table_name = $2",
+        "select 1 from (select schema_name, table_name from duckdb_tables() where database_name = $1 "
+        "union all select schema_name, view_name from duckdb_views() where database_name = $1) as named "
+        "where schema_name || '.' || table_name = $2",
         [CATALOG, name],
     ).fetchone()
     return found is not None

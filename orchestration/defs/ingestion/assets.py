@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.dbt_process import have_dbt_ready
 from orchestration.defs.ingestion import inbox
 from orchestration.defs.ingestion.waiting import load_waiting
 from orchestration.defs.pipeline.loaded_sources import loaded_sources
@@ -65,8 +66,10 @@ def ingest_step(lender: str, tables: Mapping[str, str]) -> dg.AssetsDefinition:
 def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -> list[IngestResult]:
     """Load the run's files; without any, loaded or waiting in the inbox, the simulated lender writes its own."""
     if run_settings.files:
+        have_dbt_ready()  # new rows are to be built from
         return ingest_files(source, run_settings.files, settings, run_settings.entity or None)
     if source == "simulated" and (run_settings.simulate or not _has_files(source, settings)):
+        have_dbt_ready()
         return ingest_simulated(
             settings,
             applications=run_settings.simulated_applications,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from orchestration.dbt_process import have_dbt_ready
 from orchestration.defs.ingestion import inbox
 from warehouse.errors import FileChangedError, SourceFileError
 from warehouse.settings import Settings
@@ -58,6 +59,7 @@ def _load(
     loaded: list[IngestResult],
     refused: list[str],
 ) -> None:
+    have_dbt_ready()  # new rows are to be built from
     try:
         (result,) = ingest_files(claimed.source, [claimed.path], settings, claimed.entity)
     except FileChangedError as error:

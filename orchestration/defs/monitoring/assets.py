@@ -25,6 +25,7 @@ from ml.monitoring.performance import Performance, record_performance
 from ml.monitoring.samples import MonitoredModel
 from ml.monitoring.skew_sql import ANY, FeatureSkew, columns_that_differ
 from ml.monitoring.tables import months_measured_since
+from orchestration.dbt_process import have_dbt_ready
 from orchestration.defs.monitoring.measuring import (
     MonitoredVersion,
     monitored_champion,
@@ -73,6 +74,8 @@ def drift(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[No
         )
         for version in versions
     ]
+    if _n_months_measured(settings, FEATURE_TABLE, versions, moment):
+        have_dbt_ready()  # the tables that are built from these figures come later in the run
     n_features, features = len(versions[0].bundle.contract.features), of_features[0]
     latest = max((row.month for row in features if row.is_judged), default=None)
     drifted = sorted(row.feature for row in features if row.is_drifted and row.month == latest)
@@ -242,11 +245,15 @@ def drift_report(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     )
 
 
+def _n_months_measured(settings: Settings, table: str, versions: Sequence[MonitoredVersion], moment: datetime) -> int:
+    return sum(len(months_measured_since(settings, table, version.model, moment)) for version in versions)
+
+
 def _measured_in_this_run(
     settings: Settings, table: str, versions: Sequence[MonitoredVersion], moment: datetime
 ) -> str:
     """How many months of all versions were measured since a moment, in words."""
-    n_months = sum(len(months_measured_since(settings, table, version.model, moment)) for version in versions)
+    n_months = _n_months_measured(settings, table, versions, moment)
     return f"{n_months} months, of {len(versions)} versions" if n_months else "nothing: no month has anything new"
 
 

@@ -17,6 +17,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.defs.warehouse.build_stamp import StampedBuild
 from orchestration.defs.warehouse.dbt_resource import LayeredTranslator, failures_named
+from orchestration.defs.warehouse.imports_ahead import AFTER_TABLES, import_ahead
 from orchestration.lib.dbt_project import asset_key, prepared_manifest
 from orchestration.lib.feature_versions import feature_tables
 from orchestration.lib.layers import DEPLOYMENT_CHANGES, LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL, TRAINING_SET
@@ -64,6 +65,7 @@ def build_tables(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iter
         yield from repeat_last_build(context, settings, evaluations or [])
         return
     context.log.info(f"dbt builds: {reason}")
+    import_ahead(AFTER_TABLES.get(context.run.job_name, ()))
     build.begin()
     yield from build_with_row_counts(context, dbt, settings, target)
     build.finish()

@@ -13,8 +13,8 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
+from orchestration.dbt_process import DBT_COMMAND, have_dbt_ready
 from orchestration.lib.dbt_project import (
-    DBT,
     FAILED_TABLES,
     PARTIAL_PARSE,
     TARGET,
@@ -82,6 +82,7 @@ class Dbt(DbtCliResource):
 
     def cli(self, args: Sequence[str], *, target_path: Path | None = None, **options: Any) -> DbtCliInvocation:
         """Run a dbt command; see the base class."""
+        have_dbt_ready()
         parsed = Settings.from_environment().dbt_parsed / "working" / PARTIAL_PARSE
         # parsing takes 3 s of CPU, and each step of a first run has its own target
         if target_path is not None and parsed.exists() and not (target_path / PARTIAL_PARSE).exists():
@@ -93,4 +94,7 @@ class Dbt(DbtCliResource):
 def dbt_of(project_dir: Path = DBT_PROJECT_DIR) -> Dbt:
     """The resource that runs this environment's dbt in a project, on production's lake."""
     project = str(project_dir)
-    return Dbt(project_dir=project, profiles_dir=project, dbt_executable=str(DBT), target=TARGET)
+    python, *script = DBT_COMMAND
+    return Dbt(
+        project_dir=project, profiles_dir=project, dbt_executable=python, global_config_flags=script, target=TARGET
+    )

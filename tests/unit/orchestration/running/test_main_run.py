@@ -13,10 +13,14 @@ from orchestration.commands import run as run_command
 from orchestration.lib.feature_versions import require_versions
 from orchestration.running import main_run
 from orchestration.running.main_run import run_main_path, unnamed_source
+from orchestration.running.process import RunProcess
 from warehouse.errors import RunRefused, SettingError
 from warehouse.lake.connection import writer
 from warehouse.lenders import rules
 from warehouse.settings import Settings
+
+#: The process of a run that never begins.
+UNUSED = RunProcess()
 
 
 @pytest.mark.parametrize(
@@ -31,7 +35,7 @@ def test_a_source_without_any_file_is_refused_before_anything_is_built(tmp_path,
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
 
     with pytest.raises(RunRefused, match=said):
-        run_main_path(source, {"files": []}, settings)
+        run_main_path(source, {"files": []}, settings, UNUSED)
 
     assert not list(tmp_path.iterdir())
 
@@ -44,14 +48,14 @@ def test_files_of_a_source_that_no_model_reads_are_refused_before_anything_is_bu
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
 
     with pytest.raises(RunRefused, match=said):
-        run_main_path(source, {"files": ["lc.csv"]}, settings)
+        run_main_path(source, {"files": ["lc.csv"]}, settings, UNUSED)
 
     assert not list(tmp_path.iterdir())
 
 
 def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(home: Settings) -> None:
     with pytest.raises(RunRefused, match=r"simulated cannot be trained on features 9: .* has v1, v2 for it"):
-        run_main_path("simulated", {"files": [], "feature_version": "9"}, home)
+        run_main_path("simulated", {"files": [], "feature_version": "9"}, home, UNUSED)
 
     assert not home.candidates.exists()
 
@@ -66,7 +70,7 @@ def test_a_lender_file_that_no_gate_or_feature_can_take_is_refused_before_anythi
     monkeypatch.setattr(rules, "DIRECTORY", tmp_path)
 
     with pytest.raises(SettingError, match=r"gates.max_auc.limit must be .*: found 95.*\n.*: found nosuch"):
-        run_main_path("simulated", {"files": []}, home)
+        run_main_path("simulated", {"files": []}, home, UNUSED)
 
     assert not home.candidates.exists()
 
@@ -121,7 +125,7 @@ def test_a_run_carries_who_asked_for_it(
     """What a person published stood in the history as done "by dagster"."""
     asked: dict[str, object] = {}
 
-    def run(source: str, run_settings: Mapping[str, object], _: Settings) -> bool:
+    def run(source: str, run_settings: Mapping[str, object], *_: object) -> bool:
         asked.update(run_settings, lender=source)
         return True
 

@@ -1,0 +1,1 @@
+"""Whole runs, dbt's and Dagster's start-up included: the main run, and a day's monitoring."""
