@@ -1,7 +1,6 @@
-"""dlt, imported only by a pull, without telemetry and without a configuration of its own; and the secrets it needs."""
+"""dlt, imported only by a pull, without telemetry or a project of its own; and the secrets that sources need."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from warehouse.errors import PullError, SettingError
@@ -11,10 +10,9 @@ from warehouse.settings.variable import masked
 
 def require_dlt() -> None:
     """Make dlt ready to be imported; raises SettingError if it is not installed."""
-    # before the import: what dlt would report about its use, and files that could change what it reads
+    # before the import: dlt would report its use, and take settings from the folder .dlt of the working directory
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
-    os.environ.setdefault("DLT_PROJECT_DIR", tempfile.gettempdir() + "/loanlake-has-no-dlt-project")
-    os.environ.setdefault("DLT_DATA_DIR", os.environ["DLT_PROJECT_DIR"])
+    os.environ["DLT_PROJECT_DIR"] = os.devnull
     try:
         import dlt  # noqa: F401
     except ImportError as error:

@@ -16,9 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-
-from warehouse.errors import LakeBusyError, LoanlakeError, NoLakeError, PullError, SettingError, SourceFileError
+from warehouse.errors import LakeBusyError, LoanlakeError, PullError, SettingError, SourceFileError
 from warehouse.files.drafts import draft_file, remove_abandoned
 from warehouse.files.turns import file_turn_if_free
 from warehouse.lake import connection as lake
@@ -90,6 +88,9 @@ def pull(
     lender = read_lender(source)
     entities = _entities(lender, source, entity)
     require_dlt()
+    if not lake.lake_exists(settings):
+        with lake.writer(f"pull {source}", settings):
+            pass  # to compare rows with
     results: list[PullResult] = []
     failed: list[LoanlakeError] = []
     for each in entities:
@@ -168,11 +169,8 @@ def _turn(declared: _Declared) -> Iterator[None]:
 def _begin(declared: _Declared) -> tuple[TableColumns, Pulled]:
     """The raw table's columns, and the pull that begins where the lake's newest one ended."""
     target, now = declared.target, datetime.now(UTC).replace(tzinfo=None)
-    try:
-        with lake.connect(declared.settings) as con:
-            newest, known = newest_pull(con, target.source, target.entity), table_columns(con, target)
-    except NoLakeError:
-        newest, known = None, TableColumns((), ())
+    with lake.connect(declared.settings) as con:
+        newest, known = newest_pull(con, target.source, target.entity), table_columns(con, target)
     return known, Pulled(
         pulled_from=address(declared.connection, declared.pull),
         pulled_at=now,
@@ -189,13 +187,10 @@ def _unloaded(declared: _Declared) -> list[Path]:
     found = sorted(declared.folder.glob(f"{target.entity}-*Z.parquet"))
     if not found:
         return []
-    try:
-        with lake.connect(declared.settings) as con:
-            loaded = con.execute(
-                "select file from raw.files where source = $1 and entity = $2", [target.source, target.entity]
-            ).fetchall()
-    except NoLakeError:
-        loaded = []
+    with lake.connect(declared.settings) as con:
+        loaded = con.execute(
+            "select file from raw.files where source = $1 and entity = $2", [target.source, target.entity]
+        ).fetchall()
     return [path for path in found if (path.name,) not in loaded]
 
 
@@ -231,20 +226,13 @@ def _land(
         columns = _columns(declared, file.columns, known)
         # an object may lack a key; a table may not lose a column
         absent = [] if declared.pull.is_of_table else [column for column in known.first if column not in columns]
-        with _compared(declared.settings, known) as con:
+        with lake.connect(declared.settings) as con:
             counted = write_changes(
                 con, declared.target, known, file, columns=columns, absent=absent, pulled=pulled, path=path
             )
         return counted, pulled
     finally:
         draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _compared(settings: Settings, known: TableColumns) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The lake, to compare rows with; before the first file there is nothing to compare with."""
-    with lake.connect(settings) if known.first else duckdb.connect() as con:
-        yield con
 
 
 def _columns(declared: _Declared, found: Sequence[str], known: TableColumns) -> tuple[str, ...]:

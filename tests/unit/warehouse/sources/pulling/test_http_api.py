@@ -60,6 +60,15 @@ def test_all_pages_become_rows_and_the_next_pull_asks_from_there_on(bureau: Bure
     assert rows("select distinct pulled_from from raw.files") == [(f"{bureau.url}/reports",)]
 
 
+def test_dlt_reports_nothing_about_its_use(home: Settings) -> None:
+    pull("bank", home)
+
+    from dlt.common.configuration.resolve import resolve_configuration
+    from dlt.common.configuration.specs import RuntimeConfiguration
+
+    assert not resolve_configuration(RuntimeConfiguration()).dlthub_telemetry
+
+
 def test_a_row_that_two_pages_bring_is_loaded_once(bureau: Bureau, home: Settings, rows: Rows) -> None:
     """A row that is deleted or added while the pages are read moves the others by one."""
     pages = {"1": REPORTS[:2], "2": REPORTS[1:]}
