@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 #: Columns of ``raw.files`` with a layout, in the order of :class:`FileLayout`.
 LAYOUT_COLUMNS = ("format", "encoding", "delimiter", "title_lines", "sheet")
 #: Those with the origin of a pulled file; null for any other.
-PULL_COLUMNS = ("pulled_from", "pulled_at", "cursor_from", "cursor_to", "row_key")
+PULL_COLUMNS = ("pulled_from", "pulled_at", "cursor_column", "cursor_from", "cursor_to", "row_key")
 
 
 @dataclass(frozen=True)
 class Pulled:
     """Where a landing file's rows come from; ``pulled_at``: UTC, before the first row was read.
 
-    ``cursor_from``, ``cursor_to``: the source's cursor value that the pull began and ended with. ``row_key``: the raw
-    columns that name a row of the source. ``after``: the entity's pulled file before it, as the lake had it.
+    ``cursor_from``, ``cursor_to``: the value of ``cursor_column`` that the pull began and ended with. ``row_key``: the
+    raw columns that name a row of the source. ``after``: the entity's pulled file before it, as the lake had it.
     """
 
     pulled_from: str
     pulled_at: datetime
+    cursor_column: str | None
     cursor_from: str | None
     cursor_to: str | None
     row_key: str
@@ -57,14 +58,14 @@ class NewestPull:
 
     file: str
     pulled_from: str
-    pulled_at: datetime
+    cursor_column: str | None
     cursor_to: str | None
 
 
 def newest_pull(con: "duckdb.DuckDBPyConnection", source: str, entity: str) -> NewestPull | None:
     """The newest pull of an entity that the lake has; None before the first."""
     row = con.execute(
-        "select file, pulled_from, pulled_at, cursor_to from raw.files "
+        "select file, pulled_from, cursor_column, cursor_to from raw.files "
         "where source = $1 and entity = $2 and pulled_at is not null order by loaded_at desc, file desc limit 1",
         [source, entity],
     ).fetchone()

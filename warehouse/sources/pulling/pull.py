@@ -171,11 +171,16 @@ def _begin(declared: _Declared) -> tuple[TableColumns, Pulled]:
     target, now = declared.target, datetime.now(UTC).replace(tzinfo=None)
     with lake.connect(declared.settings) as con:
         newest, known = newest_pull(con, target.source, target.entity), table_columns(con, target)
+    # another source or column has other values: all rows are read again, and those that are loaded are not new
+    address_now, column = address(declared.connection, declared.pull), declared.pull.cursor
+    continues = newest is not None and (newest.pulled_from, newest.cursor_column) == (address_now, column)
+    cursor = newest.cursor_to if newest is not None and continues else None
     return known, Pulled(
-        pulled_from=address(declared.connection, declared.pull),
+        pulled_from=address_now,
         pulled_at=now,
-        cursor_from=newest.cursor_to if newest is not None and declared.pull.cursor is not None else None,
-        cursor_to=newest.cursor_to if newest is not None and declared.pull.cursor is not None else None,
+        cursor_column=column,
+        cursor_from=cursor,
+        cursor_to=cursor,
         row_key=", ".join(map(column_name, declared.pull.row_key)),
         after=newest.file if newest is not None else None,
     )

@@ -131,6 +131,18 @@ def test_a_row_that_changes_back_is_a_new_version(
     assert [str(amount)[:1] for (amount,) in found] == ["5", "6", "5"]
 
 
+def test_another_cursor_column_reads_all_rows_again(
+    core: psycopg.Connection, home: Settings, rows: Rows, declare: Declare
+) -> None:
+    """The values of one column say nothing of another: rows would be missed."""
+    pull("bank", home)
+    declare((rules.DIRECTORY / "bank.yml").read_text().replace("cursor: updated_at", "cursor: loan_id"))
+
+    (result,) = pull("bank", home)
+
+    assert (result.n_read, result.n_loaded, result.cursor_to) == (2, 0, "12345678901234567")
+
+
 def test_rows_committed_late_are_read_by_looking_back(
     core: psycopg.Connection, home: Settings, rows: Rows, declare: Declare
 ) -> None:
