@@ -1,6 +1,7 @@
 """Databases and HTTP APIs from which a lender's rows are pulled: the keys ``connections`` and ``pulls``."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ PullEvery = Literal["15 minutes", "hour", "day"]
 Pages = Literal["single", "link", "link_header", "token", "offset", "number"]
 _Text = Annotated[str, Meta(pattern=r"\S")]
 _Count = Annotated[int, Meta(ge=1)]
+_SECRET = re.compile(r"pass|secret|token$|key$", re.IGNORECASE)
 _OF_DATABASES = ("host", "port", "database")
 _OF_HTTP = ("url", "auth", "auth_header")
 _OF_PATHS = (
@@ -75,8 +77,7 @@ class ConnectionSettings:
             self._require_safe_secret()
         else:
             self._require(("host", "database", "user"), absent=_OF_HTTP)
-            if words := [name for name in self.options if "pass" in name.lower() or "secret" in name.lower()]:
-                raise ValueError(f"options must hold no secret, which secret_from names: found {', '.join(words)}")
+            _require_no_secret("options", self.options)
 
     def _require(self, names: tuple[str, ...], *, absent: tuple[str, ...]) -> None:
         for name in names:
@@ -123,7 +124,10 @@ class PullSettings:
     columns: Annotated[
         tuple[_Text, ...], Key("a list of columns", "The columns that are read; all of them unless given.")
     ] = ()
-    path: Annotated[_Text | None, Key("a path below the connection's url", "What is read from an API.")] = None
+    path: Annotated[
+        Annotated[str, Meta(pattern=r"^(?!.*(://|^//))[^\s?#]+$")] | None,
+        Key("a path below the connection's url, without query or fragment", "What is read from an API."),
+    ] = None
     items: Annotated[
         _Text, Key("a JSON path such as data.reports", "Where an answer has its list of rows; $: it is the list.")
     ] = "$"
@@ -168,6 +172,7 @@ class PullSettings:
                 raise ValueError(f"columns must have the row key and the cursor: missing {', '.join(sorted(missing))}")
             return
         _require_defaults(self, ("columns",), "a path")
+        _require_no_secret("parameters", self.parameters)
         needs: Mapping[Pages, tuple[str, ...]] = {
             "link": ("page_at",),
             "token": ("page_at", "page_parameter"),
@@ -200,6 +205,12 @@ def require_known_connections(connections: Mapping[str, ConnectionSettings], pul
                 f"pulls.{entity} must have a {'path' if found.kind == 'http' else 'table'}, for its connection is "
                 f"{found.kind}: found a {'table' if pull.is_of_table else 'path'}"
             )
+
+
+def _require_no_secret(key: str, values: Mapping[str, str]) -> None:
+    found = [name for name in values if _SECRET.search(name)]
+    if found:
+        raise ValueError(f"{key} must hold no secret, which `secret_from` names: found {', '.join(found)}")
 
 
 def _require_defaults(found: object, names: tuple[str, ...], what: str) -> None:

@@ -57,22 +57,22 @@ def write_changes(
     names = ", ".join(map(identifier, columns))
     # pages that shift while they are read bring a row twice, equal to the last character
     con.execute(
-        f"create or replace temp table pulled_rows as select * exclude (_line){nulls}, _line as position from incoming"
+        f"create or replace temp table pulled_rows as select * exclude (_line){nulls}, _line as _position from incoming"
     )
     con.execute(
-        f"create or replace temp table distinct_rows as select {names}, min(position) as position "
+        f"create or replace temp table distinct_rows as select {names}, min(_position) as _position "
         "from pulled_rows group by all"
     )
     _require_key(con, target, key)
     con.execute(
-        f"create or replace temp table new_rows as select {names}, position from distinct_rows "
+        f"create or replace temp table new_rows as select {names}, _position from distinct_rows "
         + (f"where not exists ({_same_version(target, known, columns, key)})" if known.first else "")
     )
     n_read, n_new = (_count(con, f"temp.{table}") for table in ("pulled_rows", "new_rows"))
     if n_new:
         draft = draft_file(path)
         con.execute(
-            f"copy (select {names} from new_rows order by position) to {literal(str(draft))} "
+            f"copy (select {names} from new_rows order by _position) to {literal(str(draft))} "
             f"(format parquet, compression zstd, kv_metadata {{{_METADATA}: {literal(_written(pulled))}}})"
         )
         with draft.open("rb") as file:

@@ -57,6 +57,7 @@ def read_pages(
     try:
         for page in pages:
             n_pages += 1
+            _require_items(name, pull, page.response)
             rows = _rows(name, pull, list(page))
             content = json_text(rows)
             if rows and content == before:
@@ -147,6 +148,19 @@ def _exact(response: "Response", *_: object, **__: object) -> None:
     if response.status_code != 200:
         raise HTTPError(f"{response.status_code} {response.reason}", response=response)
     response.json = lambda **_: read_json(response.content)  # type: ignore[method-assign]
+
+
+def _require_items(name: str, pull: PullSettings, response: "Response") -> None:
+    """dlt takes an answer without the list for one without rows: a wrong path would read nothing for ever."""
+    from dlt.common.jsonpath import find_values
+
+    answer = response.json()
+    if not find_values(pull.items, answer):
+        found = ", ".join(list(answer)[:20]) if isinstance(answer, dict) else "a list"
+        raise PullError(
+            f"{name}: each answer of {pull.path} must have its rows at {pull.items}: found {found or 'nothing'}; nothing "
+            "was loaded. Check items"
+        )
 
 
 def _rows(name: str, pull: PullSettings, found: list[Any]) -> list[dict[str, Any]]:

@@ -47,16 +47,20 @@ def text_of(value: Any) -> str | None:  # noqa: PLR0911  # one return a type
 
 
 def json_text(value: Any) -> str:
-    """JSON with every digit of its numbers; values that JSON lacks are texts."""
+    """JSON with every digit of its numbers; raises ValueError for a value that JSON does not have, such as NaN."""
     import simplejson  # of dlt; json and msgspec cannot write a Decimal and a large integer as numbers
 
-    written: str = simplejson.dumps(value, use_decimal=True, ensure_ascii=False, default=text_of, ignore_nan=True)
+    written: str = simplejson.dumps(value, use_decimal=True, ensure_ascii=False, default=text_of, allow_nan=False)
     return written
 
 
 def read_json(content: bytes) -> Any:
     """JSON with every digit of its numbers; raises ValueError for other content."""
-    return json.loads(content, parse_float=Decimal)
+    return json.loads(content, parse_float=Decimal, parse_constant=_refused)
+
+
+def _refused(word: str) -> None:
+    raise ValueError(f"{word}, which is not JSON")
 
 
 def cursor_of(text: str) -> Cursor:

@@ -78,6 +78,8 @@ def test_a_secret_may_be_sent_unencrypted_within_this_machine(tmp_path: Path) ->
         ),
         ("loans", {"pages": "link"}, r"pages must not be given for a table"),
         ("reports", {"pages": "token"}, r"page_at must be given for pages: token"),
+        ("reports", {"path": "https://elsewhere.example/x"}, r"path must be a path below the connection's url"),
+        ("reports", {"parameters": {"api_key": "x"}}, r"parameters must hold no secret, .*: found api_key"),
         ("reports", {"since_parameter": "since"}, r"cursor must be given for a since_parameter"),
     ],
 )

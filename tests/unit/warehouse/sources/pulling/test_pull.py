@@ -66,7 +66,8 @@ pulls:
     with psycopg.connect(database, autocommit=True) as con:
         con.execute(
             "create schema lending; create table lending.loans (loan_id bigint primary key, amount numeric(30, 10), "
-            "rate double precision, opened_on date, terms jsonb, remark text, is_open boolean, updated_at timestamptz)"
+            "position double precision, opened_on date, terms jsonb, remark text, is_open boolean, "
+            "updated_at timestamptz)"
         )
         con.execute(
             "insert into lending.loans values (12345678901234567, 99999999999999999999.1234567890, 0.1, '2024-01-31', "
@@ -224,7 +225,7 @@ def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
             "cursor: updated_at",
             r"the cursor remark of lending\.loans must be a column of whole numbers",
         ),
-        ("[rate]", "[loan_id]", r"the row key rate must have a value in each row: found none in 1 rows"),
+        ("[position]", "[loan_id]", r"the row key position must have a value in each row: found none in 1 rows"),
         ("port: 1\n", "port: ", r"the database .* on 127\.0\.0\.1:1 cannot be read as .*refused.*nothing was loaded"),
     ],
 )
