@@ -45,7 +45,7 @@ def write_changes(
     """Write the landing file at ``path`` of these ``columns``, whole or not at all; no file without a new row.
 
     ``absent``: columns of the raw table that this pull does not have: null in its rows.
-    A row is new if it differs from the newest loaded version of its key: rows at the cursor's boundary, which each pull
+    A row is new if it differs from the newest pulled version of its key: rows at the cursor's boundary, which each pull
     reads again, are not loaded twice, and a row that changes back is. Raises PullError if the row key is missing in a
     row, or names two rows.
     """
@@ -99,7 +99,10 @@ def _written(pulled: Pulled) -> str:
 
 
 def _same_version(target: Target, known: TableColumns, columns: Sequence[str], key: Sequence[str]) -> str:
-    """SQL of the newest loaded version of a row's key, if it has the same values; a column it lacks is null."""
+    """SQL of the newest pulled version of a row's key, if it has the same values; a column it lacks is null.
+
+    A correction that came as a file is no version of the source's: compared with it, the row would undo it.
+    """
     loaded = {*known.first, *known.later}
     values = ", ".join(
         f"{identifier(column) if column in loaded else 'null'} as {identifier(column)}" for column in columns
@@ -110,6 +113,8 @@ def _same_version(target: Target, known: TableColumns, columns: Sequence[str], k
     )
     return (
         f"with newest as (select {values} from {target.table} semi join distinct_rows using ({keys}) "
+        f"where _file in (select file from raw.files where source = {literal(target.source)} "
+        f"and entity = {literal(target.entity)} and pulled_at is not null) "
         f"qualify row_number() over (partition by {keys} order by _loaded_at desc, _file desc, _line desc) = 1) "
         f"select 1 from newest where {equal}"
     )

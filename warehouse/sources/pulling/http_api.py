@@ -158,7 +158,7 @@ def _require_items(name: str, pull: PullSettings, response: "Response") -> None:
     if not find_values(pull.items, answer):
         found = ", ".join(list(answer)[:20]) if isinstance(answer, dict) else "a list"
         raise PullError(
-            f"{name}: each answer of {pull.path} must have its rows at {pull.items}: found {found or 'nothing'}; nothing "
+            f"{name}: each answer of {pull.path} must have {pull.items}: found {found or 'nothing'}; nothing "
             "was loaded. Check items"
         )
 

@@ -143,7 +143,7 @@ def test_a_refusal_says_what_to_do_after_bounded_tries(
         ),
         ({"data": {"reports": [1, 2]}}, "pages: single", "must be a list of objects: found 1 in 2 of 2"),
         ({"data": {"reports": [{"id": 1}]}}, "pages: single", "must have report_id: found none; there are id"),
-        ({"reports": []}, "pages: single", r"must have its rows at data\.reports: found reports; nothing was loaded"),
+        ({"reports": []}, "pages: single", r"must have data\.reports: found reports; nothing was loaded"),
         ('{"data": {"reports": [{"score": NaN}]}}', "pages: single", "page 1 of reports cannot be read: NaN"),
         ("<html>", "pages: single", "page 1 of reports cannot be read"),
     ],

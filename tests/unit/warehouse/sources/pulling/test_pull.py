@@ -15,6 +15,7 @@ from tests.unit.warehouse.sources.pulling.conftest import Declare, Rows
 from warehouse.errors import LakeBusyError, PullError, SettingError
 from warehouse.lenders import rules
 from warehouse.settings import REPOSITORY, Settings
+from warehouse.sources import ingest_files
 from warehouse.sources.pulling import pull as pulling
 from warehouse.sources.pulling.pull import pull
 from warehouse.sources.recorded import pull_texts
@@ -130,6 +131,20 @@ def test_a_row_that_changes_back_is_a_new_version(
     found = rows("select amount from raw.bank_loans where loan_id = '2' order by _loaded_at")
 
     assert [str(amount)[:1] for (amount,) in found] == ["5", "6", "5"]
+
+
+def test_a_correction_that_came_as_a_file_is_not_undone(
+    core: psycopg.Connection, home: Settings, tmp_path: Path
+) -> None:
+    """The boundary's rows are read again in each pull, with the values that were corrected."""
+    pull("bank", home)
+    correction = tmp_path / "correction.csv"
+    correction.write_text(
+        "loan_id,amount,position,opened_on,terms,remark,is_open,updated_at\n12345678901234567,7,,,,,,\n"
+    )
+    ingest_files("bank", [correction], home, "loans")
+
+    assert pull("bank", home)[0].n_loaded == 0
 
 
 def test_another_cursor_column_reads_all_rows_again(
