@@ -74,7 +74,7 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
 @click.argument("source")
 @click.option("--entity", help="Pull this entity alone.")
 def pull(*, source: str, entity: str | None) -> None:
-    """Pull new and changed rows of SOURCE from its databases and HTTP APIs.
+    """Pull new and changed rows of SOURCE from databases and APIs.
 
     The lender's file declares them under `connections` and `pulls` (see docs/connections.md). Rows become a landing
     file, which is loaded as any other file is; the lake keeps how far each pull came, in raw.files. Needs the extra
