@@ -108,13 +108,13 @@ def _client(connection: ConnectionSettings, secret: str | None) -> "RESTClient":
 def _auth(connection: ConnectionSettings, secret: str | None) -> "AuthBase | None":
     from dlt.sources.helpers.rest_client.auth import APIKeyAuth, BearerTokenAuth, HttpBasicAuth
 
+    if secret is None:
+        return None
     if connection.auth == "bearer":
         return BearerTokenAuth(token=secret)
     if connection.auth == "basic":
-        return HttpBasicAuth(username=connection.user, password=secret)
-    if connection.auth == "header":
-        return APIKeyAuth(name=connection.auth_header, api_key=secret, location="header")
-    return None
+        return HttpBasicAuth(username=str(connection.user), password=secret)
+    return APIKeyAuth(name=connection.auth_header, api_key=secret, location="header")
 
 
 def _paginator(pull: PullSettings) -> "BasePaginator":

@@ -17,7 +17,8 @@ _Rows = Iterator[Sequence[Mapping[str, Any]]]
 
 def address(connection: ConnectionSettings, declared: PullSettings) -> str:
     """Where the rows come from, as ``raw.files`` has it."""
-    return (database if declared.is_of_table else http_api).address(connection, declared)
+    found = database.address if declared.is_of_table else http_api.address
+    return found(connection, declared)
 
 
 def read_into(
