@@ -16,6 +16,7 @@ from warehouse.sources import ingest_files, ingest_simulated
 
 if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult
+    from warehouse.sources.pulling.pull import PullResult
     from warehouse.sql.query import Format
 
 _AFTER_LOADING = (
@@ -67,6 +68,28 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
             err=True,
         )
         sys.exit(1)
+
+
+@click.command()
+@click.argument("source")
+@click.option("--entity", help="Pull this entity alone.")
+def pull(*, source: str, entity: str | None) -> None:
+    """Pull new and changed rows of SOURCE from databases and APIs.
+
+    The lender's file declares them under `connections` and `pulls` (see docs/connections.md). Rows become a landing
+    file, which is loaded as any other file is; the lake keeps how far each pull came, in raw.files. Needs the extra
+    `loanlake[dlt]`.
+
+    Exit code 1: a pull failed, and nothing of it was loaded; the others were.
+
+    \b
+        loanlake pull mybank
+        loanlake pull mybank --entity loans
+    """
+    from warehouse.sources.pulling.pull import pull as pull_declared
+
+    pull_declared(source, Settings.from_environment(), entity, _print_pull)
+    click.echo(_AFTER_LOADING)
 
 
 @click.command()
@@ -150,6 +173,18 @@ def _print_result(result: "IngestResult") -> None:
         click.echo(f"  new columns, missing in the rows before: {', '.join(result.new_columns)}", err=True)
     if result.ignored_columns:
         click.echo(f"  columns that are not loaded: {', '.join(result.ignored_columns)}", err=True)
+
+
+def _print_pull(result: "PullResult") -> None:
+    until = f", up to {result.cursor_to}" if result.cursor_to else ""
+    click.echo(
+        f"{result.source} {result.entity}: {result.n_read:,} rows read from {result.pulled_from}{until}, "
+        f"{result.n_loaded:,} new or changed, {result.seconds:.1f} s"
+    )
+    for notice in result.notices:
+        click.echo(f"  notice: {notice}", err=True)
+    for loaded in result.loaded:
+        _print_result(loaded)
 
 
 @click.command()

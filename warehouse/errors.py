@@ -9,7 +9,7 @@
     ├── RunRefused ── OtherRunUnderWay
     ├── ApprovalMissing, BackupError, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
     ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
-    └── OutboxError, QueryError, ServiceError, SettingError, TeamError, TrainingSetError
+    └── OutboxError, PullError, QueryError, ServiceError, SettingError, TeamError, TrainingSetError
 """
 
 import sqlite3
@@ -25,6 +25,10 @@ class SettingError(LoanlakeError):
 
 class SourceFileError(LoanlakeError):
     """A landing file is not what its source promises; nothing of it was loaded."""
+
+
+class PullError(LoanlakeError):
+    """A database or API cannot be read, or its rows cannot be loaded; nothing of the pull was."""
 
 
 class FormatError(LoanlakeError):

@@ -274,7 +274,7 @@ class _Reader:
         )
 
     def raw(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
-        """Lines of files with the file's checksum; newest first where a later file restates one."""
+        """Lines of files with the file's checksum, or pulled rows with their source; newest first where restated."""
         found = []
         for table in tables:
             condition = self._raw_condition(table)
@@ -283,6 +283,7 @@ class _Reader:
             lender, entity = table.lender, table.name.removeprefix(f"raw.{table.lender}_")
             sql = (
                 f"select _file as file, _line as line, files.sha256, _loaded_at as loaded_at, "
+                f"files.pulled_from, files.pulled_at, files.row_key, "
                 f"raw_rows.* exclude (_file, _line, _loaded_at) "
                 f"from (from {table.name}{self._at()} where {condition}) as raw_rows "
                 f"left join (from raw.files{self._at()}) as files "

@@ -75,13 +75,20 @@ def _reasons(found: DecisionLineage) -> list[str]:
 
 def _lines_of_files(step: Rows) -> dict[str, str]:
     by_file: dict[str, list[int]] = {}
+    by_pull: dict[str, list[str]] = {}
     for row in step.rows:
-        by_file.setdefault(str(row.get("file")), []).append(int(str(row.get("line", 0))))
-    return {
-        file: f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, sorted(numbers)[:_MOST_LINES]))}"
-        + (f" and {len(numbers) - _MOST_LINES} more" if len(numbers) > _MOST_LINES else "")
-        for file, numbers in by_file.items()
-    }
+        if "pulled_from" in row:
+            key = ", ".join(f"{column} {row.get(column)}" for column in str(row["row_key"]).split(", "))
+            by_pull.setdefault(f"{row['pulled_from']}, pulled {str(row['pulled_at'])[:19]} UTC", []).append(key)
+        else:
+            by_file.setdefault(str(row.get("file")), []).append(int(str(row.get("line", 0))))
+    lines = {file: _counted("line", list(map(str, sorted(numbers)))) for file, numbers in by_file.items()}
+    return lines | {origin: _counted("row", keys) for origin, keys in by_pull.items()}
+
+
+def _counted(what: str, found: list[str]) -> str:
+    more = f" and {len(found) - _MOST_LINES} more" if len(found) > _MOST_LINES else ""
+    return f"{what}{'s' if len(found) > 1 else ''} {', '.join(found[:_MOST_LINES])}{more}"
 
 
 def _check(check: HistoryCheck) -> str:

@@ -9,6 +9,7 @@ import pytest
 SLOW_TO_IMPORT = (
     "dagster",
     "dbt",
+    "dlt",
     "evidently",
     "litestar",
     "matplotlib",

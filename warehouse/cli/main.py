@@ -23,6 +23,7 @@ _SECTIONS = {
             "up",
             "serve",
             "ingest",
+            "pull",
             "sql",
             "status",
             "doctor",

@@ -1,6 +1,7 @@
 """One file per lender (``<name>.yml``): all that is set for it alone, and the reader."""
 
 __all__ = [
+    "connections",
     "family_names",
     "files",
     "keys",

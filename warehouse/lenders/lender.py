@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from warehouse.lenders.connections import ConnectionSettings, PullEvery, PullSettings, require_known_connections
 from warehouse.lenders.family_names import FAMILIES_IN_WORDS
 from warehouse.lenders.files import FileSettings
 from warehouse.lenders.keys import Key
@@ -340,6 +341,15 @@ class Lender:
     ] = field(default_factory=dict)
     publish: PublishSetting | None = None
     files: Mapping[str, FileSettings] = field(default_factory=dict)
+    connections: Mapping[str, ConnectionSettings] = field(default_factory=dict)
+    pulls: Mapping[str, PullSettings] = field(default_factory=dict)
+    pull_every: Annotated[
+        PullEvery | None,
+        Key(
+            "one of 15 minutes, hour, day",
+            "How often Dagster's schedule `pull_<lender>` pulls and builds what follows; each refresh pulls, too.",
+        ),
+    ] = None
     set_aside: SetAsideSettings = field(default_factory=SetAsideSettings)
     limits: Mapping[str, _Range] = field(default_factory=dict)
 
@@ -349,6 +359,9 @@ class Lender:
         return self.path.stem
 
     def __post_init__(self) -> None:
+        require_known_connections(self.connections, self.pulls)
+        if self.pull_every is not None and not self.pulls:
+            raise ValueError("pulls must be given for pull_every: found none")
         for name, (low, high) in self.limits.items():
             if not low <= high:
                 raise ValueError(f"limits.{name} must be two numbers, the lower one first: found [{low:g}, {high:g}]")

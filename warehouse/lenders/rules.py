@@ -17,6 +17,7 @@ from warehouse.lenders.lender import Lender
 from warehouse.settings import DBT_PROJECT_DIR
 
 DIRECTORY = DBT_PROJECT_DIR / "lenders"
+_NOT_FOR_SQL = ("path", "connections", "pulls", "pull_every")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -89,4 +90,5 @@ def lenders_of_project(project_dir: Path = DBT_PROJECT_DIR) -> frozenset[str]:
 
 
 def _plain(lender: Lender) -> dict[str, Any]:
-    return {name: value for name, value in asdict(lender).items() if name != "path"}
+    """What SQL may depend on: a pull that moves to another host builds nothing again."""
+    return {name: value for name, value in asdict(lender).items() if name not in _NOT_FOR_SQL}

@@ -17,6 +17,7 @@ __all__ = [
     "ingest_simulated",
     "landing",
     "late_sources",
+    "pulling",
     "recorded",
     "reloading",
     "rows_set_aside",

@@ -22,7 +22,7 @@ from warehouse.readers.parquet_file import ParquetFile
 from warehouse.readers.table_file import RejectedLine, TableFile
 from warehouse.settings import Settings
 from warehouse.sources.landing import LandedFile, receive
-from warehouse.sources.recorded import LAYOUT_COLUMNS
+from warehouse.sources.recorded import LAYOUT_COLUMNS, PULL_COLUMNS, Pulled
 from warehouse.sources.target import Target, columns_to_load, require_table, target_of
 
 if TYPE_CHECKING:
@@ -106,6 +106,14 @@ def ingest_simulated(settings: Settings, simulation: "Simulation", report: Repor
     return _ingest([(target_of("simulated", entity), path) for entity, path in paths.items()], settings, report)
 
 
+def ingest_pulled(target: Target, path: Path, settings: Settings, pulled: Pulled) -> IngestResult:
+    """Load a landing file that a pull wrote, and how far the pull came, in one transaction.
+
+    Raises LakeBusyError if another pull of the entity was loaded meanwhile.
+    """
+    return _ingest_file(target, path, settings, _loaded_before(settings), pulled)
+
+
 def _ingest(files: Sequence[tuple[Target, Path]], settings: Settings, report: Report | None) -> list[IngestResult]:
     known, results = _loaded_before(settings), []
     for target, path in files:
@@ -116,7 +124,9 @@ def _ingest(files: Sequence[tuple[Target, Path]], settings: Settings, report: Re
     return results
 
 
-def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[_Content, _Known]) -> IngestResult:
+def _ingest_file(
+    target: Target, path: Path, settings: Settings, known: Mapping[_Content, _Known], pulled: Pulled | None = None
+) -> IngestResult:
     started = time.monotonic()
     landed = receive(path, settings.landing / target.source / target.entity)
     name = landed.path.name
@@ -126,7 +136,9 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         if counts is None:
             declared = read_lender(target.source).files.get(target.entity, FileSettings())
             file = open_table(landed.path, declared, notes=target.notes, limits=settings)
-            counts, status = _load(target, landed, file, settings, keeps_new=declared.new_columns == "keep")
+            counts, status = _load(
+                target, landed, file, settings, keeps_new=declared.new_columns == "keep", pulled=pulled
+            )
         if counts.is_erased:
             landed.withdraw()  # it contains the lines that were erased from the first landing file
         elif counts.file != name:
@@ -178,7 +190,13 @@ def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> _K
 
 
 def _load(
-    target: Target, landed: LandedFile, file: TableFile, settings: Settings, *, keeps_new: bool
+    target: Target,
+    landed: LandedFile,
+    file: TableFile,
+    settings: Settings,
+    *,
+    keeps_new: bool,
+    pulled: Pulled | None,
 ) -> tuple[_Known, Status]:
     """Insert rows, rejected lines and the row of ``raw.files`` in one transaction, or nothing; returns the counts."""
     name, loaded_at = landed.path.name, datetime.now(UTC).replace(tzinfo=None)
@@ -188,6 +206,8 @@ def _load(
         if counts is not None:
             return counts, "already_loaded"  # another process loaded it while this one waited for the lease
         con.execute("begin")
+        if pulled is not None:
+            pulled.require_newest(con, target.source, target.entity)
         new = require_table(con, target, columns, keeps_new=keeps_new)
         if not keeps_new:
             columns, new = tuple(column for column in columns if column not in new), ()
@@ -202,9 +222,11 @@ def _load(
         lost = Counter(line.reason for line in rejected if line.reason != NOTE)
         con.execute(
             "insert into raw.files (source, entity, file, sha256, n_bytes, n_rows, n_quarantined, loaded_at, "
-            f"{', '.join(LAYOUT_COLUMNS)}) values ({', '.join('?' * (8 + len(LAYOUT_COLUMNS)))})",
+            f"{', '.join((*LAYOUT_COLUMNS, *PULL_COLUMNS))}) "
+            f"values ({', '.join('?' * (8 + len(LAYOUT_COLUMNS) + len(PULL_COLUMNS)))})",
             [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, lost.total(), loaded_at]
-            + [getattr(layout, column) for column in LAYOUT_COLUMNS],
+            + [getattr(layout, column) for column in LAYOUT_COLUMNS]
+            + [getattr(pulled, column, None) for column in PULL_COLUMNS],
         )
         landed.require_unchanged()
         con.execute("commit")

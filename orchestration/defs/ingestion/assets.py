@@ -1,6 +1,7 @@
 """One step per lender: its received files become its raw tables."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from orchestration.lib.layers import LAKE_WRITER
 from orchestration.lib.lenders import LENDERS
 from orchestration.lib.run_settings import RunSettings
 from warehouse.lake.tables import program_tables
+from warehouse.lenders.rules import read_lender
 from warehouse.raw import SOURCES, raw_columns, raw_table
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files, ingest_simulated
@@ -23,7 +25,7 @@ from warehouse.sources.ingest import IngestResult
 
 
 def ingest_step(lender: str, tables: Mapping[str, str]) -> dg.AssetsDefinition:
-    """The step that loads the lender's files into ``tables`` (raw table → description).
+    """The step that loads the lender's files, and pulls what it declares, into ``tables`` (raw table → description).
 
     Not partitioned: a raw table is one lender's. In a run of another lender it loads nothing; in a run of no lender,
     its own files.
@@ -48,6 +50,7 @@ def ingest_step(lender: str, tables: Mapping[str, str]) -> dg.AssetsDefinition:
         if not context.has_partition_key or context.partition_key == lender:
             loaded = load_asked_for(lender, run_settings, settings)
             loaded += load_waiting(lender, settings, context.log.warning)
+            loaded += load_pulled(lender, settings, context.log)
         context.log.info(f"{[f'{file.file} {file.status}' for file in loaded] or 'nothing to load'}")
         for table in tables:
             files = [file for file in loaded if raw_table(file.source, file.entity) == table]
@@ -77,6 +80,24 @@ def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -
             seed=run_settings.simulated_seed,
         )
     return []
+
+
+def load_pulled(source: str, settings: Settings, log: logging.Logger) -> list[IngestResult]:
+    """Pull what the lender's file declares; without pulls, nothing is imported for them."""
+    if not read_lender(source).pulls:
+        return []
+    from warehouse.sources.pulling.pull import PullResult, pull
+
+    loaded: list[IngestResult] = []
+
+    def report(result: PullResult) -> None:
+        log.info(f"{result.entity}: {result.n_read:,} rows read from {result.pulled_from}, {result.n_loaded:,} loaded")
+        for notice in result.notices:
+            log.warning(f"{result.entity}: {notice}")
+        loaded.extend(result.loaded)
+
+    pull(source, settings, report=report)
+    return loaded
 
 
 def _has_files(source: str, settings: Settings) -> bool:

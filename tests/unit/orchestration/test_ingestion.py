@@ -1,5 +1,6 @@
 """Which lender's files a run loads."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -8,6 +9,10 @@ import pytest
 from orchestration.defs.ingestion.assets import ingest_step, ingest_steps, own_tables
 from orchestration.lib import lenders
 from orchestration.lib.run_settings import RunSettings
+from tests.bureau_api import REPORTS, bureau_api
+from warehouse.errors import PullError
+from warehouse.lake.connection import connect
+from warehouse.lenders import rules
 from warehouse.settings import Settings
 
 
@@ -49,3 +54,28 @@ def test_a_run_loads_the_files_of_its_lender_and_a_run_of_none_those_of_the_step
 
     assert done.success
     assert loaded == (["uci_credit_card"] if loads else [])
+
+
+def test_what_a_lender_declares_is_pulled_in_the_same_step(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A raw table is one asset, whatever brings its rows."""
+    monkeypatch.setattr(rules, "DIRECTORY", tmp_path)
+    monkeypatch.setenv("BUREAU_TOKEN", "to-ken")
+    step = ingest_step("bank", {"raw.bank_reports": "reports"})
+    with bureau_api() as bureau:
+        (tmp_path / "bank.yml").write_text(
+            f"{bureau.connections}\n"
+            "pulls: {reports: {connection: bureau, path: reports, items: data.reports, row_key: [report_id], "
+            "pages: number, page_parameter: page}}"
+        )
+
+        done = dg.materialize([step], resources={"run_settings": RunSettings()})
+        monkeypatch.setenv("BUREAU_TOKEN", "expired")
+        with pytest.raises(PullError, match="reports is answered with 401"):
+            dg.materialize([step], resources={"run_settings": RunSettings()})
+
+    (materialized,) = done.asset_materializations_for_node("ingest_bank")
+    assert materialized.metadata["rows_loaded"].value == len(REPORTS)
+    with connect(home) as con:
+        assert con.execute("select count(*) from raw.bank_reports").fetchone() == (len(REPORTS),)

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.bureau_api import bureau_api
 from tests.unit.warehouse.readers.workbooks import workbook
-from warehouse.commands import ingest, sql
-from warehouse.errors import SourceFileError
+from warehouse.commands import ingest, pull, sql
+from warehouse.errors import SettingError, SourceFileError
+from warehouse.lenders import rules
 from warehouse.settings import Settings
 
 
@@ -23,6 +25,26 @@ def loans_file(tmp_path: Path) -> Path:
     path = tmp_path / "loans.csv"
     path.write_text("id,amount\n1,100\n2,200\n3\n")
     return path
+
+
+def test_pull_says_what_it_read_and_what_was_new(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "DIRECTORY", tmp_path)
+    monkeypatch.setenv("BUREAU_TOKEN", "to-ken")
+    with bureau_api() as bureau:
+        (tmp_path / "mybank.yml").write_text(
+            f"{bureau.connections}\n"
+            "pulls: {reports: {connection: bureau, path: reports, items: data.reports, row_key: [report_id], "
+            "cursor: updated_at, pages: number, page_parameter: page}}"
+        )
+        result = invoke(pull, "mybank")
+
+    address = f"3 rows read from {bureau.url}/reports, up to 2024-03-02T10:00:00Z, 3 new or changed"
+    assert f"mybank reports: {address}" in result.output
+    assert ".parquet: loaded, 3 rows" in result.output
+    assert result.exit_code == 0
+    assert isinstance(invoke(pull, "mybank", "--entity", "report").exception, SettingError)
 
 
 def test_ingest_says_what_it_loaded_and_what_it_rejected(home: Settings, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """What `loanlake lineage` prints unless more is asked for."""
 
+from dataclasses import replace
+from datetime import datetime
+
 from ml.decisions.lineage import DecisionLineage, Feature, HistoryCheck, Input, Rows
 from ml.decisions.lineage_text import lineage_summary
 
@@ -53,3 +56,21 @@ def test_the_lines_of_a_file_are_named_and_then_counted() -> None:
         "  raw.lender_statements: lines 2, 3, 4, 5, 6, 7, 8, 9 and 4 more of statements.csv"
         in lineage_summary(FOUND).splitlines()
     )
+
+
+def test_pulled_rows_are_named_by_source_key_and_time() -> None:
+    """Their line in a landing file is nothing that the owner of the source could look up."""
+    pulled = {
+        "file": "loans-20260301T021000000000Z.parquet",
+        "line": 2,
+        "pulled_from": "postgresql://core.lender.example/core lending.loans",
+        "pulled_at": datetime(2026, 3, 1, 2, 10, 0, 5),
+        "row_key": "branch, loan_id",
+    }
+    rows = tuple({**pulled, "branch": "7", "loan_id": str(number)} for number in (41, 42))
+    found = replace(FOUND, raw=(Rows("raw.lender_loans", "as received", "select …", rows),))
+
+    assert (
+        "  raw.lender_loans: rows branch 7, loan_id 41, branch 7, loan_id 42 of "
+        "postgresql://core.lender.example/core lending.loans, pulled 2026-03-01 02:10:00 UTC"
+    ) in lineage_summary(found).splitlines()
