@@ -3,15 +3,17 @@
 To import it takes 3 s of processor time, more than most commands of a test take after that.
 """
 
+import contextlib
 import multiprocessing
 import os
 import tempfile
 from collections.abc import Mapping
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.one_thread import use_one_thread
-from warehouse.settings import DBT_PROJECT_DIR
+from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
@@ -43,6 +45,8 @@ class Running:
         os.close(descriptor)
         self._printed = Path(name)
         given = ["--no-use-colors", *map(str, arguments)]
+        with contextlib.chdir(REPOSITORY):  # where a first process finds what it imports, whatever a test's directory
+            forkserver.ensure_running()
         self._process = _forking.Process(target=_run, args=(given, project, self._printed, {**os.environ, **own}))
         self._process.start()
 

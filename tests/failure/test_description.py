@@ -20,8 +20,8 @@ from tests.serving_process import Server, running
 from warehouse.settings import REPOSITORY, Settings
 
 HERE = Path(__file__).parent
-#: Examples an operation, others in each run of the suite; 720 make 10,000 cases, in six times the time.
-EXAMPLES = int(os.environ.get("LOANLAKE_TEST_EXAMPLES", "120"))
+#: Examples an operation, others in each run of the suite; 720 make 10,000 cases, in nine times the time.
+EXAMPLES = int(os.environ.get("LOANLAKE_TEST_EXAMPLES", "80"))
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,7 @@ from click.testing import CliRunner
 
 from ml.bundle.bundle import Bundle, load_bundle
 from ml.families.linear.logistic import LogisticRegression
-from ml.judging.gate import GateResult
-from ml.judging.gates import LoggedFeaturesEqualRecomputed, run_gates
+from ml.judging.gates import LoggedFeaturesEqualRecomputed
 from ml.monitoring.drift_figures import SCORE, read_drift
 from ml.pages.document import Document, read_kept
 from ml.registry.registered_version import get_version, load_registered
@@ -39,20 +38,17 @@ from orchestration.lib.layers import (
 )
 from orchestration.running.instance import prepare_dagster_home
 from orchestration.search_command import search
+from tests import small_lender
 from tests.bytes_of_home import open_to_others
 from tests.dbt_runs import dbt
+from tests.small_lender import LENDER, Home, judge_by_what_decides
 from warehouse.errors import GateRefusal
 from warehouse.figures.published import read_figures
-from warehouse.lake.connection import connect, writer
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
 
-LENDER = "simulated"
-SMALL = {"simulated_applications": 4_000, "simulated_months": 48}
 WRONG_WHEN_SERVED = LoggedFeaturesEqualRecomputed.name
-#: Gates that a lender this small can be judged by; its other figures are noise to the absolute floors.
-DECIDING = {"no_worse_than_champion_out_of_time", "offline_equals_online"}
 CONTRACT_CHECK = dg.AssetSelection.checks(
     dg.AssetCheckKey(dg.AssetKey(["features", "ftr_application_v1"]), "rows_keep_the_contract")
 )
@@ -63,43 +59,6 @@ WITHOUT_MONITORING = MAIN_PATH - (
 MODEL_PATH = (
     dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
 ).materializable()
-
-
-class Home:
-    """A home, its Dagster instance, and runs on it."""
-
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
-        from orchestration.definitions import definitions
-
-        self.settings, self.instance = settings, instance
-        self.definitions = definitions()
-
-    def run(self, selection: dg.AssetSelection, **run_settings: Any) -> dg.ExecuteInProcessResult:
-        planted = dg.Definitions(jobs=[dg.define_asset_job("planted", selection=selection)])
-        job = dg.Definitions.merge(self.definitions, planted).resolve_job_def("planted")
-        return job.execute_in_process(
-            instance=self.instance,
-            partition_key=LENDER if job.partitions_def else None,
-            run_config={"resources": {"run_settings": {"config": {**SMALL, **run_settings}}}},
-            raise_on_error=False,
-        )
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with connect(self.settings) as con:
-            return con.execute(query).fetchall()
-
-    def write(self, statement: str) -> None:
-        with writer("test", self.settings) as con:
-            con.execute(statement)
-
-    @property
-    def served(self) -> str:
-        return self.settings.deployment("simulated").read_text()
-
-
-def judge_by_what_decides(*arguments: Any, **options: Any) -> tuple[GateResult, ...]:
-    results = run_gates(*arguments, **options)
-    return tuple(result if result.gate in DECIDING else replace(result, passed=True) for result in results)
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +326,7 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rows, features and settings are what they were: it must not be passed over as made before."""
-    monkeypatch.setattr(sys.modules[__name__], "DECIDING", {WRONG_WHEN_SERVED})
+    monkeypatch.setattr(small_lender, "DECIDING", {WRONG_WHEN_SERVED})
     path = dg.AssetSelection.assets(CANDIDATE, EVALUATION, REGISTERED_MODEL)
     home.write("""
         insert into serving.decision_features_v2 by name

@@ -30,7 +30,7 @@ from orchestration.services.status import status_text
 from serving.access.keys import KeyStore
 from serving.app import create_app
 from tests import team_servers
-from tests.integration.test_main_job import LENDER, Home, judge_by_what_decides
+from tests.small_lender import LENDER, Home, judge_by_what_decides
 from warehouse import decision_log
 from warehouse.doctor.commands import doctor
 from warehouse.errors import NotFoundError
