@@ -133,7 +133,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
             con.execute(f"insert into serving.reported_outcomes by name {REPORTED}")
         # of portfolio and monitoring, pages read alerts
         layers = ("lenders", "staging", "core", "features", "training", "+alerts")
-        log = _dbt(copy, "build", "--exclude-resource-type", "unit_test", "--select", *layers)
+        of_these = ("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable", "--select", *layers)
+        log = _dbt(copy, "build", *of_these)
         yield Built(copy, printed, written, log)
 
 
