@@ -1,7 +1,8 @@
 """The main job, serving, batches, erasure and maintenance of a team on real servers.
 
 One home for the module, since a run takes most of a minute. The tests run in the order they are written in. Of one
-machine `test_main_job.py`, `test_serving.py` and `test_provenance.py` show the same.
+machine `test_main_job.py`, `test_serving.py` and `test_provenance.py` show the same, and single parts of a team have
+`test_team_machines.py` and `test_lake_on_postgres.py`: so this file, two minutes of processor time, is extended.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
 from warehouse.settings import Settings
 from warehouse.team import object_store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 
 APPLICATION = {
     "application_id": "app-1",
