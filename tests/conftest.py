@@ -5,13 +5,12 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 import redis
 
 from tests import made_once, team_servers
+from tests.one_thread import use_one_thread
 from warehouse.files.turns import file_turn
 from warehouse.lenders.label_rule import LabelRule
 from warehouse.settings import REPOSITORY, Settings
@@ -23,17 +22,7 @@ _PARSED = Settings.from_environment()
 # several processes share the cores, and threads of OpenMP and BLAS busy-wait for each other
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
-_connect = duckdb.connect
-
-
-def _connect_with_one_thread(
-    database: str | Path = ":memory:", read_only: bool = False, config: dict[str, Any] | None = None
-) -> duckdb.DuckDBPyConnection:
-    return _connect(database, read_only, {"threads": 1} | (config or {}))
-
-
-# the same of DuckDB: a query on a small lake takes twice the processor time with two threads
-duckdb.connect = _connect_with_one_thread
+use_one_thread()
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 

@@ -5,7 +5,7 @@ ended with a bus error. So does whatever else opens and closes the file.
 """
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from warehouse.settings import REPOSITORY
@@ -89,10 +89,10 @@ def test_what_copies_the_catalog_runs_only_as_a_program() -> None:
     assert opening == {("_contents", "f'{copy.as_uri()}?mode=ro'")}
 
 
-def _modules() -> Iterator[tuple[str, ast.Module]]:
-    for room in SOURCE:
-        for path in sorted(Path(REPOSITORY, room).rglob("*.py")):
-            yield path.relative_to(REPOSITORY).as_posix(), ast.parse(path.read_text())
+@cache
+def _modules() -> tuple[tuple[str, ast.Module], ...]:
+    paths = [path for room in SOURCE for path in sorted(Path(REPOSITORY, room).rglob("*.py"))]
+    return tuple((path.relative_to(REPOSITORY).as_posix(), ast.parse(path.read_text())) for path in paths)
 
 
 def _names_catalog(tree: ast.AST) -> bool:

@@ -18,7 +18,7 @@ from warehouse import decision_log
 from warehouse.settings import Settings
 
 #: Each takes four seconds, mostly of the next start; each run of the suite takes other moments.
-KILLS = int(os.environ.get("LOANLAKE_TEST_KILLS", "15"))
+KILLS = int(os.environ.get("LOANLAKE_TEST_KILLS", "8"))
 
 
 @pytest.fixture

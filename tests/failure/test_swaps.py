@@ -76,7 +76,7 @@ def test_kills_during_swaps_lose_nothing_and_serve_no_half(serving_home: Serving
     settings, port = serving_home.settings, free_port()
     chance = _chance()
     with calling(port, serving_home, n_callers=4) as told, _publishing_without_end(settings):
-        for kill in range(6):
+        for kill in range(4):
             with running(serving_home, tmp_path / f"log-{kill}", port=port) as server:
                 time.sleep(chance.uniform(0.3, 1.0))
                 assert server.request("GET", "/readyz")["status"] == "ready"

@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from ml.lender_check.commands import check
+from tests.dbt_runs import dbt
 from warehouse.commands import ingest
 from warehouse.features.checks import check_features
 from warehouse.features.contract import FeatureContract, compile_contract, unknown_names
@@ -84,6 +85,14 @@ def _run(*command: str | Path, at: Path) -> str:
     return done.stdout
 
 
+def _dbt(copy: Path, *arguments: str) -> str:
+    """Run dbt on the copy of the project; what it said."""
+    project, target = copy / "warehouse", copy.parent / "target"
+    done = dbt(*arguments, "--target", "prod", target=target, logs=copy.parent / "logs", project=project)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
 @dataclass(frozen=True)
 class Built:
     """A copy of the project with the lenders of all pages, built. ``printed``: page → what ``lender new`` printed."""
@@ -104,7 +113,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         patch.setenv("LOANLAKE_HOME", str(folder / "home"))
         patch.setenv("TZ", "Australia/Adelaide")  # half an hour, and summer time: neither may change an answer
         patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
-        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
         patch.setattr("warehouse.profiling.commands.DBT_PROJECT_DIR", copy / "warehouse")
         patch.setattr("warehouse.lenders.rules.DIRECTORY", copy / "warehouse" / "lenders")
         patch.setattr("ml.lender_check.evidence.DBT_PROJECT_DIR", copy / "warehouse")
@@ -123,8 +131,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
                 assert done.exit_code == 0, done.output
         with writer("test", Settings.from_environment()) as con:
             con.execute(f"insert into serving.reported_outcomes by name {REPORTED}")
-        build = ("build", "--target", "prod", "--exclude-resource-type", "unit_test")
-        log = _run(BIN / "dbt", "--no-use-colors", *build, at=copy / "warehouse")
+        # of portfolio and monitoring, pages read alerts
+        layers = ("lenders", "staging", "core", "features", "training", "+alerts")
+        of_these = ("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable", "--select", *layers)
+        log = _dbt(copy, "build", *of_these)
         yield Built(copy, printed, written, log)
 
 
@@ -300,7 +310,7 @@ def test_a_changed_own_column_rebuilds_its_own_month_and_nothing_of_others(built
     assert done.exit_code == 0, done.output
 
     select = ("--select", "stg_ridgeway__statements_file", "core", "features")
-    log = _run(BIN / "dbt", "--no-use-colors", "run", "--target", "prod", *select, at=built.copy / "warehouse")
+    log = _dbt(built.copy, "run", *select)
 
     made = dict(re.findall(r"OK created sql \w+ model \w+\.(\w+) \.*\s*\[(.+?) in", log))
     assert made["int_statements_ridgeway"] == "1 rows written, 0 deleted"

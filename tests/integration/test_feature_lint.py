@@ -1,11 +1,8 @@
 """What ``make lint`` and dbt refuse of a feature file, before anything is built: the file, the name and the mend."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -14,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.dbt_runs import Done, dbt
 from warehouse.features.contract import FeatureContract
 from warehouse.features.lint import check_versions
 from warehouse.features.new_version import FEATURES_YAML, create_version, macro_file
@@ -24,29 +22,16 @@ V2 = "model.loanlake.ftr_application.v2"
 FILE = "models/features/ftr_application_v2.sql"
 
 
-def _compile(project: Path, home: Path) -> subprocess.CompletedProcess[str]:
+def _compile(project: Path, home: Path) -> Done:
     """What ``make lint`` asks of dbt."""
-    return subprocess.run(
-        [
-            Path(sys.executable).with_name("dbt"),
-            *(
-                "--quiet",
-                "compile",
-                "--target",
-                "prod",
-                "--no-introspect",
-                "--indirect-selection",
-                "empty",
-                "--select",
-                "ftr_application*",
-            ),
-            *("--project-dir", project, "--profiles-dir", project, "--target-path", home / "target"),
-        ],
-        env={**os.environ, "LOANLAKE_HOME": str(home), "DBT_LOG_PATH": str(home / "logs")},
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
+    of_features = ("--no-introspect", "--indirect-selection", "empty", "--select", "ftr_application*")
+    return dbt(
+        *("--quiet", "compile", "--target", "prod", *of_features),
+        *("--project-dir", project, "--profiles-dir", project),
+        target=home / "target",
+        logs=home / "logs",
+        project=project,
+        variables={"LOANLAKE_HOME": str(home)},
     )
 
 
@@ -70,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled(project: Path, home: Path) -> Manifest:
     """The manifest of the project as it stands, with the features' SQL."""
     done = _compile(project, home)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
     return _manifest(home)
 
 

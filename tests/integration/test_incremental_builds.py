@@ -4,17 +4,15 @@ One home for the module, whose files come in pieces; each run of dbt takes some 
 the one before has left the tables.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.dbt_runs import Running
 from tests.lender_in_pieces import load_pieces
 from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.lake.maintenance import maintain
@@ -54,30 +52,17 @@ def forget_a_borrower(settings: Settings) -> None:
             con.execute(f"delete from raw.simulated_{table} where borrower_id = ({borrower})")
 
 
-def start_dbt(
-    settings: Settings, *arguments: str, project: Path = DBT_PROJECT_DIR, name: str = ""
-) -> subprocess.Popen[str]:
-    """dbt as a process of its own, its artefacts under the home."""
-    return subprocess.Popen(
-        [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments, "--target", "prod"],
-        cwd=project,
-        env={
-            **os.environ,
-            "DBT_TARGET_PATH": str(settings.home / f"target{name}"),
-            "DBT_LOG_PATH": str(settings.home / f"logs{name}"),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def start_dbt(settings: Settings, *arguments: str, project: Path = DBT_PROJECT_DIR, name: str = "") -> Running:
+    """Begin a dbt command, with artefacts under the home."""
+    target, logs = settings.home / f"target{name}", settings.home / f"logs{name}"
+    return Running(*arguments, "--target", "prod", target=target, logs=logs, project=project)
 
 
 def run_dbt(settings: Settings, *arguments: str, project: Path = DBT_PROJECT_DIR) -> dict[str, str]:
     """Run dbt; what it says of each model: all rows, so many months, so many rows, unchanged."""
-    process = start_dbt(settings, *arguments, project=project)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output[-5000:]
-    return dict(re.findall(r"model \w+\.(\w+) \.* \[(.*) in [\d.]+s\]", output))
+    done = start_dbt(settings, *arguments, project=project).done()
+    assert done.returncode == 0, done.stdout[-5000:]
+    return dict(re.findall(r"model \w+\.(\w+) \.* \[(.*) in [\d.]+s\]", done.stdout))
 
 
 def tables(settings: Settings) -> list[str]:
@@ -195,9 +180,9 @@ def test_the_first_two_months_of_a_table_do_not_overwrite_each_other(settings: S
         for month in ("2024-01", "2024-02")
     ]
 
-    outputs = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    built = re.findall(r"ftr_application_inputs \.* \[(.*) in", "".join(outputs))
+    ended = [running.done() for running in both]
+    assert [done.returncode for done in ended] == [0, 0], ended
+    built = re.findall(r"ftr_application_inputs \.* \[(.*) in", "".join(done.stdout for done in ended))
     assert sorted(built) == ["1 months", "all rows: new"]
     assert {table: differing(settings, f"features.{table}", snapshot) for table in asked} == dict.fromkeys(asked, 0)
 

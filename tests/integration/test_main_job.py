@@ -20,8 +20,7 @@ from click.testing import CliRunner
 
 from ml.bundle.bundle import Bundle, load_bundle
 from ml.families.linear.logistic import LogisticRegression
-from ml.judging.gate import GateResult
-from ml.judging.gates import LoggedFeaturesEqualRecomputed, run_gates
+from ml.judging.gates import LoggedFeaturesEqualRecomputed
 from ml.monitoring.drift_figures import SCORE, read_drift
 from ml.pages.document import Document, read_kept
 from ml.registry.registered_version import get_version, load_registered
@@ -29,65 +28,37 @@ from ml.training.fitting import TrainingSettings
 from orchestration.defs.pipeline.jobs import MAIN_PATH
 from orchestration.defs.training import steps as training
 from orchestration.defs.training.candidates import current_candidate
-from orchestration.lib.layers import CANDIDATE, EVALUATION, REGISTERED_MODEL, TRAINING_SET
+from orchestration.lib.layers import (
+    CANDIDATE,
+    DATA_CHECKS,
+    DECISION_HISTORY,
+    EVALUATION,
+    REGISTERED_MODEL,
+    TRAINING_SET,
+)
 from orchestration.running.instance import prepare_dagster_home
 from orchestration.search_command import search
+from tests import small_lender
 from tests.bytes_of_home import open_to_others
+from tests.dbt_runs import dbt
+from tests.small_lender import LENDER, Home, judge_by_what_decides
 from warehouse.errors import GateRefusal
 from warehouse.figures.published import read_figures
-from warehouse.lake.connection import connect, writer
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
 
-LENDER = "simulated"
-SMALL = {"simulated_applications": 4_000, "simulated_months": 48}
 WRONG_WHEN_SERVED = LoggedFeaturesEqualRecomputed.name
-#: Gates that a lender this small can be judged by; its other figures are noise to the absolute floors.
-DECIDING = {"no_worse_than_champion_out_of_time", "offline_equals_online"}
 CONTRACT_CHECK = dg.AssetSelection.checks(
     dg.AssetCheckKey(dg.AssetKey(["features", "ftr_application_v1"]), "rows_keep_the_contract")
+)
+#: Of monitoring, only what is built with the tables.
+WITHOUT_MONITORING = MAIN_PATH - (
+    dg.AssetSelection.groups("portfolio", "monitoring") - dg.AssetSelection.assets(DECISION_HISTORY, *DATA_CHECKS)
 )
 MODEL_PATH = (
     dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
 ).materializable()
-
-
-class Home:
-    """A home, its Dagster instance, and runs on it."""
-
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
-        from orchestration.definitions import definitions
-
-        self.settings, self.instance = settings, instance
-        self.definitions = definitions()
-
-    def run(self, selection: dg.AssetSelection, **run_settings: Any) -> dg.ExecuteInProcessResult:
-        planted = dg.Definitions(jobs=[dg.define_asset_job("planted", selection=selection)])
-        job = dg.Definitions.merge(self.definitions, planted).resolve_job_def("planted")
-        return job.execute_in_process(
-            instance=self.instance,
-            partition_key=LENDER if job.partitions_def else None,
-            run_config={"resources": {"run_settings": {"config": {**SMALL, **run_settings}}}},
-            raise_on_error=False,
-        )
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with connect(self.settings) as con:
-            return con.execute(query).fetchall()
-
-    def write(self, statement: str) -> None:
-        with writer("test", self.settings) as con:
-            con.execute(statement)
-
-    @property
-    def served(self) -> str:
-        return self.settings.deployment("simulated").read_text()
-
-
-def judge_by_what_decides(*arguments: Any, **options: Any) -> tuple[GateResult, ...]:
-    results = run_gates(*arguments, **options)
-    return tuple(result if result.gate in DECIDING else replace(result, passed=True) for result in results)
 
 
 @pytest.fixture(scope="module")
@@ -208,19 +179,15 @@ def test_the_analyses_of_the_dbt_project_return_rows(
     home: Home, tmp_path: Path, start_from_parse: Callable[[Path], None]
 ) -> None:
     start_from_parse(tmp_path)
-    variables = "{least_decisions: 20}"
-    dbt = [Path(sys.executable).with_name("dbt"), "compile", "--target", "prod", "--select", "path:analyses"]
-    done = subprocess.run(
-        [*dbt, "--vars", variables],
-        cwd=DBT_PROJECT_DIR,
-        env=os.environ | {"DBT_TARGET_PATH": str(tmp_path), "DBT_LOG_PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = dbt("compile", "--target", "prod", "--select", "path:analyses", target=tmp_path, logs=tmp_path)
     assert done.returncode == 0, done.stdout
+    compiled = {path.stem: path.read_text() for path in tmp_path.glob("compiled/loanlake/analyses/*.sql")}
+    # as --vars '{least_decisions: 20}' would, for which dbt parses the whole project again
+    of_many = compiled["segments_gone_wrong"]
+    compiled["segments_gone_wrong"] = of_many.replace("n_matured >= 100", "n_matured >= 20")
+    assert compiled["segments_gone_wrong"] != of_many
 
-    found = {path.stem: home.rows(path.read_text()) for path in tmp_path.glob("compiled/loanlake/analyses/*.sql")}
+    found = {name: home.rows(query) for name, query in compiled.items()}
 
     assert set(found) == {path.stem for path in (DBT_PROJECT_DIR / "analyses").glob("*.sql")}
     assert [name for name, rows in found.items() if not rows] == []
@@ -251,7 +218,7 @@ def test_the_worked_notebook_runs_and_writes_nothing(home: Home) -> None:
 def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> None:
     served, predictions = home.served, home.rows("select count(*) from serving.predictions")
 
-    result = home.run(MAIN_PATH)
+    result = home.run(WITHOUT_MONITORING)
 
     assert result.success
     found = materialised(result)
@@ -327,30 +294,6 @@ def test_a_row_that_breaks_the_contract_stops_training(home: Home) -> None:
     assert mended.success
 
 
-def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home) -> None:
-    """dagster#25112: the next run, which does not include the dbt step, must hear of it too."""
-    served = home.served
-    check = "never_before_int_outcomes_outcome_at__known_at"
-    tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
-    tables &= dg.AssetSelection.groups("staging", "core", "training")
-    one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
-    [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
-    home.write(f"update raw.simulated_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
-    try:
-        result = home.run(tables | MODEL_PATH)
-        later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
-    finally:
-        home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
-        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET))
-
-    assert list(failed_checks(result)) == [check]
-    assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
-    assert f"core/int_outcomes:{check} failed" in failure(later, "training__training_set")
-    assert materialised(later) == {}
-    assert home.served == served
-    assert mended.success
-
-
 def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home) -> None:
     """A model of one feature loses to the champion."""
     from ml.rollout.promotion import promote
@@ -383,7 +326,7 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rows, features and settings are what they were: it must not be passed over as made before."""
-    monkeypatch.setattr(sys.modules[__name__], "DECIDING", {WRONG_WHEN_SERVED})
+    monkeypatch.setattr(small_lender, "DECIDING", {WRONG_WHEN_SERVED})
     path = dg.AssetSelection.assets(CANDIDATE, EVALUATION, REGISTERED_MODEL)
     home.write("""
         insert into serving.decision_features_v2 by name
@@ -413,3 +356,30 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     assert registered is not None
     assert version == registered["model_version"]
     assert get_version(home.settings, "simulated", version).refused_by == ()
+
+
+def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home) -> None:
+    """dagster#25112: the next run, which does not include the dbt step, must hear of it too.
+
+    The last test of this home, whose training rows are not built again.
+    """
+    served = home.served
+    check = "never_before_int_outcomes_outcome_at__known_at"
+    tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
+    tables &= dg.AssetSelection.groups("staging", "core", "training")
+    one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
+    [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
+    home.write(f"update raw.simulated_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
+    try:
+        result = home.run(tables | MODEL_PATH)
+        later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
+    finally:
+        home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
+        mended = home.run(tables - dg.AssetSelection.groups("training"))
+
+    assert list(failed_checks(result)) == [check]
+    assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
+    assert f"core/int_outcomes:{check} failed" in failure(later, "training__training_set")
+    assert materialised(later) == {}
+    assert home.served == served
+    assert mended.success

@@ -6,10 +6,7 @@ so whatever is read back must come from where the model and the decisions point,
 
 import gzip
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +36,7 @@ from orchestration.people.commands import erase, export
 from orchestration.people.erasure import erase_person
 from orchestration.people.export import export_person
 from tests.bytes_of_home import files_that_name
+from tests.dbt_runs import dbt
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, register_model
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
 from warehouse.decision_log import Decision, ScoringFailure, append, create, find_decision
@@ -48,7 +46,7 @@ from warehouse.lake.connection import DEV, attach, connect, current_snapshot, wr
 from warehouse.lake.dev_lakes import of_dev_lake
 from warehouse.lake.maintenance import maintain
 from warehouse.online_store import refresh
-from warehouse.settings import DBT_PROJECT_DIR, Settings
+from warehouse.settings import Settings
 from warehouse.sources import ingest_files, ingest_simulated
 
 pytestmark = pytest.mark.slow
@@ -61,26 +59,12 @@ def _build(settings: Settings, *arguments: str) -> None:
     """Build the layers of the one lender there is: ten models of others would stay empty."""
     lenders = {"lenders": {SOURCE: ["applications", "statements", "outcomes", "demographics"]}}
     others = ("staging.lending_club", "staging.uci_credit_card", "portfolio", "monitoring")
-    done = subprocess.run(
-        [
-            *(
-                Path(sys.executable).with_name("dbt"),
-                "--quiet",
-                "run",
-                "--target",
-                "prod",
-                "--vars",
-                json.dumps(lenders),
-            ),
-            *("--exclude", *others, *arguments),
-        ],
-        cwd=DBT_PROJECT_DIR,
-        env={**os.environ, "DBT_TARGET_PATH": str(settings.dbt_target), "DBT_LOG_PATH": str(settings.logs)},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = dbt(
+        *("--quiet", "run", "--target", "prod", "--vars", json.dumps(lenders), "--exclude", *others, *arguments),
+        target=settings.dbt_target,
+        logs=settings.logs,
     )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:

@@ -1,10 +1,11 @@
-"""The main job, serving, batches, erasure and maintenance of a team on real servers; the same on one machine.
+"""The main job, serving, batches, erasure and maintenance of a team on real servers.
 
 PostgreSQL and Redis accept nothing but TLS with a password: every part of the team's machines that reaches them (the
 lake's catalog, MLflow, Dagster, keys, batches, decisions, online store, rate limits) verifies their certificates.
 
-One home for the module, since a run takes most of a minute. The tests run in the order they are written in. On one
-machine `test_main_job.py` and `test_serving.py` show most of it, so that half is extended.
+One home for the module, since a run takes most of a minute. The tests run in the order they are written in. Of one
+machine `test_main_job.py`, `test_serving.py` and `test_provenance.py` show the same, and single parts of a team have
+`test_team_machines.py` and `test_lake_on_postgres.py`: so this file, two minutes of processor time, is extended.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from ml.registry.tracking import open_client
 from orchestration.defs.maintenance.upkeep import maintain_home
 from orchestration.defs.pipeline.jobs import MAIN_PATH
 from orchestration.defs.training import steps
+from orchestration.lib.layers import DRIFT_REPORT
 from orchestration.people.erasure import erase_person
 from orchestration.people.export import export_person
 from orchestration.running.instance import prepare_dagster_home
@@ -33,7 +35,7 @@ from serving.access.keys import KeyStore
 from serving.app import create_app
 from tests import team_servers
 from tests.bytes_of_home import files_that_name
-from tests.integration.test_main_job import LENDER, Home, judge_by_what_decides
+from tests.small_lender import LENDER, Home, judge_by_what_decides
 from tests.tls_servers import TlsServers
 from warehouse import decision_log
 from warehouse.doctor.commands import doctor
@@ -43,7 +45,7 @@ from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
 from warehouse.settings import Settings
 from warehouse.team import object_store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 
 APPLICATION = {
     "application_id": "app-1",
@@ -64,17 +66,13 @@ APPLICATION = {
 
 @dataclass
 class Lender:
-    """The worker's home with its run, and the home of an API machine: another one in a team."""
+    """The worker's home with its run, and the home of an API machine."""
 
     worker: Home
     run: dg.ExecuteInProcessResult
     api: Settings
-    servers: TlsServers | None = None
+    servers: TlsServers
     decision_id: str = ""
-
-    @property
-    def is_team(self) -> bool:
-        return self.api.catalog is not None
 
     @property
     def borrower(self) -> str:
@@ -89,27 +87,23 @@ class Lender:
         return client
 
 
-@pytest.fixture(scope="module", params=["team", pytest.param("one machine", marks=pytest.mark.extended)])
-def lender(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    give_parse: Callable[[Settings], None],
-) -> Iterator[Lender]:
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory, give_parse: Callable[[Settings], None]) -> Iterator[Lender]:
     folder = tmp_path_factory.mktemp("team")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        variables, own_servers = {}, None
-        if request.param == "team":
-            variables, own_servers = stack.enter_context(team_servers.servers_over_tls(folder / "moto.log"))
+        variables, own_servers = stack.enter_context(team_servers.servers_over_tls(folder / "moto.log"))
         for name, value in (variables | {"LOANLAKE_HOME": str(folder / "worker")}).items():
             patch.setenv(name, value)
         settings = Settings.from_environment()
         give_parse(settings)
         patch.setenv("DAGSTER_HOME", str(prepare_dagster_home(settings)))
         patch.setattr(steps, "run_gates", judge_by_what_decides)
-        api = replace(settings, home=folder / "api", machine="api") if variables else settings
         with dg.DagsterInstance.get() as instance:
             home = Home(settings, instance)
-            yield Lender(home, home.run(MAIN_PATH), api, own_servers)
+            # the report of drift is files of the worker, as on one machine
+            run = home.run(MAIN_PATH - dg.AssetSelection.assets(DRIFT_REPORT))
+            api = replace(settings, home=folder / "api", machine="api")
+            yield Lender(home, run, api, own_servers)
 
 
 def test_the_run_publishes_a_model(lender: Lender) -> None:
@@ -125,8 +119,6 @@ def test_the_run_publishes_a_model(lender: Lender) -> None:
 
 
 def test_everything_of_a_team_is_on_its_servers(lender: Lender) -> None:
-    if not lender.is_team:
-        pytest.skip("one machine has no servers")
     home = lender.worker.settings.home
     objects = object_store.client().list_objects_v2(Bucket="lender", MaxKeys=1_000)["Contents"]
     prefixes = {entry["Key"].partition("/")[0] for entry in objects}
@@ -183,16 +175,12 @@ def test_status_and_doctor_find_everything_in_order(lender: Lender) -> None:
 
 
 def test_no_password_is_in_a_file_of_a_home(lender: Lender) -> None:
-    if not lender.is_team:
-        pytest.skip("one machine has no password")
     for settings in (lender.worker.settings, lender.api):
         assert files_that_name(settings, [team_servers.PASSWORD]) == []
 
 
 def test_another_authority_is_refused_in_words_by_each_server(lender: Lender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that poses as the team's must get no password, and the answer must say what is wrong."""
-    if lender.servers is None:
-        pytest.skip("one machine has no servers")
     authority, other = str(lender.servers.authority), str(lender.servers.other_authority)
     monkeypatch.setenv("LOANLAKE_CATALOG", f"postgres:{lender.servers.catalog.replace(authority, other)}")
     monkeypatch.setenv("LOANLAKE_REDIS_URL", lender.servers.redis_url.replace(authority, other))
@@ -231,8 +219,7 @@ def test_a_person_is_exported_and_erased_everywhere(lender: Lender) -> None:
 
     erased = erase_person(settings, borrower, reason="a request", by="tests", at_once=True)
 
-    # those asked for here, and a backfilled one where the model is shared by tests of an embedded home
-    assert n_decisions >= 4
+    assert n_decisions >= 4  # those asked for here
     assert len(exported["lake"]["serving.predictions"]) == n_decisions
     assert erased.counts["serving.predictions"] == n_decisions
     with pytest.raises(NotFoundError):

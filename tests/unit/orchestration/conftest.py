@@ -1,15 +1,23 @@
 """A home with a model in service, as far as orchestration reads of it: history, lineage, figures; no training."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
+import dagster as dg
 import msgspec
 import pytest
 
 from ml.registry.deployment import Deployment
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's own store, in memory."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
 
 
 @pytest.fixture

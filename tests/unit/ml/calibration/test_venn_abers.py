@@ -21,7 +21,7 @@ def _by_definition(raw: list[float], defaulted: list[bool], asked: float, outcom
     return float(fitted.predict([asked])[0])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(_ROWS)
 def test_the_table_gives_what_fitting_again_with_the_applicant_gives(rows: list[tuple[int, bool]]) -> None:
     raw, defaulted = [score / 12 for score, _ in rows], [bad for _, bad in rows]

@@ -120,7 +120,7 @@ def test_an_api_that_writes_meanwhile_hardly_waits(home: Settings) -> None:
 
 
 def test_nothing_is_lost_between_pruning_and_ingesting_at_once(home: Settings) -> None:
-    n_rounds, of_round = 6, 500
+    n_rounds, of_round = 3, 500
     with closing(decision_log.create(home)) as api:
         for number in range(n_rounds):
             decision_log.append(api, _large(range(number * of_round, (number + 1) * of_round)))

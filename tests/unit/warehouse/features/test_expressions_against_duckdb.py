@@ -1,6 +1,7 @@
 """The compiled function equals DuckDB to the bit, on generated expressions and rows, and on cases once found."""
 
 import math
+import os
 import random
 import re
 import struct
@@ -193,11 +194,14 @@ def compare_many(con: duckdb.DuckDBPyConnection, *, examples: int) -> Counter[st
     return counts
 
 
-def test_forty_thousand_generated_cases_equal_duckdb(con: duckdb.DuckDBPyConnection) -> None:
-    counts = compare_many(con, examples=96)
+def test_generated_cases_equal_duckdb(con: duckdb.DuckDBPyConnection) -> None:
+    """The same cases in every run; LOANLAKE_TEST_EXPRESSIONS=96 makes 40,000, in three times the time."""
+    examples = int(os.environ.get("LOANLAKE_TEST_EXPRESSIONS", "32"))
 
-    assert counts["compared"] > 40_000, counts
-    assert counts["refused"] < 0.3 * 96 * 12, counts
+    counts = compare_many(con, examples=examples)
+
+    assert counts["compared"] > 410 * examples, counts
+    assert counts["refused"] < 0.3 * examples * 12, counts
 
 
 EDGES = [
@@ -265,8 +269,11 @@ def test_truth_tables_equal_duckdb(con: duckdb.DuckDBPyConnection, sql: str) -> 
 
 
 def test_every_character_changes_case_and_is_trimmed_as_duckdb_does(con: duckdb.DuckDBPyConnection) -> None:
-    """Would fail on a Python whose Unicode gives more characters another case than DuckDB's does."""
-    characters = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code <= 0xDFFF]
+    """Would fail on a Python whose Unicode gives more characters another case than DuckDB's does.
+
+    Of planes 0 and 1: the others, with eight times as many, have ideographs, tags and what Unicode has not assigned.
+    """
+    characters = [chr(code) for code in range(1, 0x20000) if not 0xD800 <= code <= 0xDFFF]
     con.register("batch", pa.table({"t1": characters}))
     expected = con.execute("select lower(t1 || 'Σ'), upper(t1 || 'ς'), trim(t1) from batch").fetchall()
     con.unregister("batch")

@@ -1,6 +1,8 @@
 """Raw rows by the ids that they become."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -56,9 +58,8 @@ def test_ids_of_another_lender_find_nothing() -> None:
     assert _found({"application": {"other-7"}, "borrower": {"other-m-x"}}) == []
 
 
-def test_every_lender_says_which_raw_columns_hold_ids(home: Settings) -> None:
-    """In a home that has no manifest: `export-borrower` demanded a `loanlake run` where `dbt build` had built all."""
-    manifest = read_manifest(home)
+def test_every_lender_says_which_raw_columns_hold_ids(dbt_manifest: Path) -> None:
+    manifest = json.loads(dbt_manifest.read_text())
 
     found = {lender: raw_tables(manifest, lender) for lender in ("simulated", "lending_club", "uci_credit_card")}
 
@@ -67,6 +68,19 @@ def test_every_lender_says_which_raw_columns_hold_ids(home: Settings) -> None:
         "lending_club": 1,
         "uci_credit_card": 1,
     }
+
+
+def test_a_home_without_a_manifest_is_given_one(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`export-borrower` demanded a `loanlake run` where `dbt build` had built all."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "dbt_project.yml").write_text("{name: small, profile: small, config-version: 2, model-paths: [models]}")
+    (tmp_path / "profiles.yml").write_text("small: {target: prod, outputs: {prod: {type: duckdb, path: ':memory:'}}}")
+    (tmp_path / "models" / "one.sql").write_text("select 1 as number")
+    monkeypatch.setattr("warehouse.raw.keys.DBT_PROJECT_DIR", tmp_path)
+
+    assert list(read_manifest(home)["nodes"]) == ["model.small.one"]
 
 
 def test_a_raw_table_that_does_not_is_refused_with_the_mend() -> None:
