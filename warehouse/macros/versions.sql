@@ -2,7 +2,8 @@
     Versions of a row. A row has a key: a statement its borrower and day, an application and its outcome the application.
     Each line that says something else than the line loaded before it of the same key is a version, known from its known_at
     until superseded_at, when the next one was known. A line that restates another and gives no known_at, or that of a line
-    loaded before it, is known from its load: nobody knew both at once.
+    loaded before it, is known from its load, since both cannot have been known at that time. A first line without known_at is known from its load
+    too.
 
     Few keys are restated: only their lines are sorted. All other lines are one version each.
 -#}
