@@ -36,14 +36,15 @@ _ROUNDS = 5
 _BETWEEN = "-- next"
 _SQL = """
 with points as (
-    select application_id as point_id, borrower_id, decided_at as as_of from {{ ref('int_applications') }}
+    select application_id as point_id, borrower_id, decided_at as as_of, decided_at as known_until
+    from {{ ref('int_applications') }}
 ),
 latest as (
     select points.point_id, %(latest)s
     from points
     inner join {{ ref('int_statements') }} as statements
         on statements.borrower_id = points.borrower_id
-        and {{ known_before('statements', 'points') }}
+        and {{ known_version('statements', 'points') }}
         and statements.statement_on >= {{ months_later('points.as_of', -6) }}
     group by points.point_id
 )
@@ -51,7 +52,8 @@ select points.point_id as application_id, %(columns)s
 from points left join latest on latest.point_id = points.point_id
 -- next
 with points as (
-    select application_id as point_id, borrower_id, decided_at as as_of from {{ ref('int_applications') }}
+    select application_id as point_id, borrower_id, decided_at as as_of, decided_at as known_until
+    from {{ ref('int_applications') }}
 ),
 {{ borrower_history('points') }}
 select * from history
@@ -109,12 +111,18 @@ def _write_files(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     )
     con.execute("attach ':memory:' as lake")
     con.execute("create schema lake.core")
-    con.execute(f"create view lake.core.int_statements as from '{folder / 'statements.parquet'}'")
+    con.execute(
+        "create view lake.core.int_statements as select *, cast(null as timestamp) as superseded_at "
+        f"from '{folder / 'statements.parquet'}'"
+    )
     con.execute(
         "create view lake.core.int_applications as "
         f"select *, decided_at as known_at from '{folder / 'applications.parquet'}'"
     )
-    con.execute("create table lake.core.int_outcomes (application_id varchar, is_default boolean, known_at timestamp)")
+    con.execute(
+        "create table lake.core.int_outcome_versions (application_id varchar, is_default boolean, "
+        "outcome_at timestamp, known_at timestamp, superseded_at timestamp, loaded_at timestamp)"
+    )
 
 
 def _warehouse_sql(folder: Path) -> tuple[str, str]:

@@ -4,6 +4,7 @@ A lender with history columns of its own has such a model beside it. Known-at ti
 from the compiled text, so another joined table or horizon needs no edit here.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,16 +37,17 @@ class HistoryRows:
     @property
     def entity(self) -> str:
         """The lender-neutral entity, such as ``statements``."""
-        return self.table.partition(".int_")[2]
+        return re.sub("_versions$", "s", self.table.partition(".int_")[2])
 
-    def sql(self, borrower_id: str, as_of: datetime, *, at: str = "", read: str | None = None) -> str:
-        """SQL of a borrower's rows at a moment; ``at``: a snapshot clause; ``read``: another table to read."""
-        moment = f"timestamp {literal(as_of.isoformat(sep=' '))}"
-        relations = {_POINTS: f"select {literal(borrower_id)} as borrower_id, {moment} as as_of"}
-        relations |= {
-            table.partition(".")[2]: f"select * from {read if read and table == self.table else table + at}"
-            for table in self.tables
-        }
+    def sql(self, borrower_id: str, as_of: datetime, *, known_until: datetime | None = None, at: str = "") -> str:
+        """SQL of a borrower's rows at a moment, in the versions known before it; ``at``: a snapshot clause.
+
+        ``known_until``: where versions known after the moment count too, as in the online store.
+        """
+        moments = {"as_of": as_of, "known_until": known_until or as_of}
+        point = ", ".join(f"timestamp {literal(each.isoformat(sep=' '))} as {name}" for name, each in moments.items())
+        relations = {_POINTS: f"select {literal(borrower_id)} as borrower_id, {point}"}
+        relations |= {table.partition(".")[2]: f"select * from {table}{at}" for table in self.tables}
         text = ", ".join(f"{name} as ({query})" for name, query in (relations | dict(self.parts)).items())
         return f"with {text} {self.select}"
 

@@ -7,6 +7,7 @@ expired, from the current tables, and the result says which. Only rows known bef
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -31,6 +32,14 @@ _ORIGINS = {
     "context": "set by the platform",
     "history": "rows of the borrower known before the decision",
     "cohort": "outcomes of its cohort known before the decision",
+}
+
+
+#: What identifies a row of an entity, of which core keeps versions.
+_KEYS = {
+    "applications": ("application_id",),
+    "statements": ("borrower_id", "statement_on"),
+    "outcomes": ("application_id",),
 }
 
 
@@ -215,6 +224,7 @@ class _Reader:
         self.snapshot = self._kept_snapshot()
         self._known: dict[str, tuple[dict[str, object], ...]] = {}
         self._as_of = decision.features_as_of or decision.decided_at
+        self._known_until = self._as_of if decision.route == "backfill" else self._loaded_until()
         self._ids: dict[Any, set[str]] = {
             "application": {decision.application_id},
             "borrower": {decision.borrower_id} if decision.borrower_id else set(),
@@ -224,6 +234,7 @@ class _Reader:
         """The application, if the lake has it, and the borrower's rows known before."""
         where = f"application_id = {literal(self._decision.application_id)}"
         found = [self._rows("core.int_applications", "the application", where)]
+        self._known["applications"] = found[0].rows
         if not found[0].rows:
             self.notes.append("the application itself is not in the lake: its inputs are the caller's")
         if self._own.applications:
@@ -232,9 +243,9 @@ class _Reader:
             self.notes.append("the request named no borrower, so no history was used")
             return tuple(found)
         for history in self._history:
-            sql = history.sql(self._decision.borrower_id, self._as_of, at=self._at())
+            sql = history.sql(self._decision.borrower_id, self._as_of, known_until=self._known_until, at=self._at())
             rows = Rows(history.table, "history", sql, self._fetch(sql))
-            self._known[history.entity] = rows.rows
+            self._known[history.entity] = self._known.get(history.entity, ()) + rows.rows
             found.append(rows)
         self._ids["application"] |= {str(row["application_id"]) for row in self._known.get("applications", ())}
         return tuple(found)
@@ -259,22 +270,20 @@ class _Reader:
         return tuple(found)
 
     def staging(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
-        """The same rows in the lender's current staging models."""
+        """The lines behind the same versions in the lender's current staging models."""
         lender, feeds = self._decision.source, {entity for table in tables for entity in table.feeds}
-        ids = ", ".join(map(literal, sorted(self._ids["application"])))
-        queries = {"applications": f"select * from staging.stg_{lender}__applications where application_id in ({ids})"}
-        for history in self._history:
-            table = f"staging.stg_{lender}__{history.entity}"
-            if history.entity in self._known and history.entity not in queries:
-                queries[history.entity] = history.sql(str(self._decision.borrower_id), self._as_of, read=table)
-        return tuple(
-            Rows(f"staging.stg_{lender}__{entity}", "typed by dbt", sql, self._fetch(sql))
-            for entity, sql in queries.items()
-            if entity in feeds
-        )
+        found = []
+        for entity, key in _KEYS.items():
+            if entity in feeds and (rows := self._known.get(entity)):
+                columns = [*key, "loaded_at"]
+                lines = ", ".join(f"({', '.join(literal(str(row[name])) for name in columns)})" for row in rows)
+                names = ", ".join(f"cast({name} as varchar)" for name in [*key, "_loaded_at"])
+                sql = f"select * from staging.stg_{lender}__{entity} where ({names}) in ({lines})"
+                found.append(Rows(f"staging.stg_{lender}__{entity}", "typed by dbt", sql, self._fetch(sql)))
+        return tuple(found)
 
     def raw(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
-        """Lines of files with the file's checksum, or pulled rows with their source; newest first where restated."""
+        """Lines of files with the file's checksum, or pulled rows with their source: of the version that counted."""
         found = []
         for table in tables:
             condition = self._raw_condition(table)
@@ -303,13 +312,31 @@ class _Reader:
         elif any(self._known.get(entity) for entity in table.feeds):
             ids["borrower"] = self._ids["borrower"]
         condition = table.rows_of(ids)
-        if condition is None or "applications" in table.feeds or "statements" not in table.feeds:
+        if condition is None:
+            return None
+        used = [row for entity in table.feeds for row in self._known.get(entity, ())]
+        if used:
+            loads = ", ".join(f"timestamp {literal(each)}" for each in sorted({str(row["loaded_at"]) for row in used}))
+            condition = f"({condition}) and _loaded_at in ({loads})"
+        if "applications" in table.feeds or "statements" not in table.feeds:
             return condition
         columns = {row[0] for row in self._con.execute(f"describe {table.name}").fetchall()}
         if "statement_on" not in columns:
             return condition  # a row of several statements, or one with another date column
-        days = ", ".join(literal(str(row["statement_on"])) for row in self._known.get("statements", ()))
-        return f"({condition}) and try_cast(statement_on as date) in ({days})"
+        lines = ", ".join(
+            f"(date {literal(str(row['statement_on']))}, timestamp {literal(str(row['loaded_at']))})"
+            for row in self._known.get("statements", ())
+        )
+        return f"{condition} and (try_cast(statement_on as date), _loaded_at) in ({lines})"
+
+    def _loaded_until(self) -> datetime:
+        """The moment before which the online store knew every version: what the decision's snapshot says of it."""
+        if self.snapshot is None:
+            return self._as_of
+        sql = f"select known_until from core.int_clocks{self._at()} where source = {literal(self._decision.source)}"
+        rows = self._fetch(sql)
+        until = rows[0]["known_until"] if rows else self._as_of
+        return until if isinstance(until, datetime) else self._as_of
 
     def _rows(self, table: str, role: str, condition: str) -> Rows:
         sql = f"select * from {table}{self._at()} where {condition}"
@@ -341,7 +368,7 @@ class _Reader:
         ).fetchone()
         if kept and kept[0]:
             return named
-        self.notes.append(f"lake snapshot {named} has expired: rows are shown as they stand, restatements included")
+        self.notes.append(f"lake snapshot {named} has expired: rows are shown as they stand")
         return None
 
 

@@ -21,8 +21,8 @@ _AFTER_LOAD = "interval 32 days"
 #: Every row that moves the clock.
 _KNOWN = """
     select source, application_id as id, known_at from core.int_applications
-    union all select source, borrower_id, known_at from core.int_statements
-    union all select source, application_id, known_at from core.int_outcomes
+    union all select source, borrower_id, known_at from core.int_statements where not is_known_by_load
+    union all select source, application_id, known_at from core.int_outcome_versions where not is_known_by_load
 """
 
 

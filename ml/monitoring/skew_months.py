@@ -29,7 +29,7 @@ _KNOWN_FROM = {
     # an application's decision counts from the lender's time, if that is earlier than the log's
     "core.int_applications": "least(known_at, decided_at)",
     "core.int_statements": "known_at",
-    "core.int_outcomes": "known_at",
+    "core.int_outcome_versions": "known_at",
 }
 #: A lender's own history: the table of its statements' own columns, which may change alone.
 _OWN_STATEMENTS = "core.int_statements_{source}"

@@ -10,7 +10,7 @@ TRAINING = "training"
 
 QUARANTINE = dg.AssetKey(["raw", "quarantine"])
 ROWS_SET_ASIDE = dg.AssetKey(["staging", "rows_set_aside"])
-OUTCOMES = dg.AssetKey(["core", "int_outcomes"])
+OUTCOMES = dg.AssetKey(["core", "int_outcome_versions"])
 REBUILT_MONTHS = dg.AssetKey(["features", "rebuilt_months"])
 EXPOSURES = dg.AssetKey(["training", "lbl_exposures"])
 TRAINING_SET = dg.AssetKey(["training", "training_set"])

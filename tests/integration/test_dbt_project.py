@@ -452,7 +452,8 @@ def test_a_statement_that_came_late_shows_as_stale_history(built: Settings) -> N
         con.execute(
             """insert into core.int_statements by name
             select borrower_id, any_value(source) as source, max(statement_on) + interval 1 day as statement_on,
-                max(known_at) as known_at, 1.0 as credit_limit, 2.0 as balance, 3.0 as paid_amount, 4 as months_past_due
+                max(known_at) as known_at, 1.0 as credit_limit, 2.0 as balance, 3.0 as paid_amount,
+                4 as months_past_due, max(loaded_at) as loaded_at, false as is_known_by_load
             from core.int_statements where source = 'simulated' group by borrower_id order by borrower_id limit 1"""
         )
 

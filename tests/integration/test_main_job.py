@@ -364,7 +364,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
     The last test of this home, whose training rows are not built again.
     """
     served = home.served
-    check = "never_before_int_outcomes_outcome_at__known_at"
+    check = "never_before_int_outcome_versions_outcome_at__known_at"
     tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
     tables &= dg.AssetSelection.groups("staging", "core", "training")
     one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
@@ -379,7 +379,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
 
     assert list(failed_checks(result)) == [check]
     assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
-    assert f"core/int_outcomes:{check} failed" in failure(later, "training__training_set")
+    assert f"core/int_outcome_versions:{check} failed" in failure(later, "training__training_set")
     assert materialised(later) == {}
     assert home.served == served
     assert mended.success

@@ -6,6 +6,7 @@ with application as (
         application_id,
         borrower_id,
         decided_at as as_of,
+        decided_at as known_until,
         coalesce(n_late_statements_6m, 0) as n_late_statements_6m
     from {{ ref('ftr_application_inputs') }}
     {%- if application_id is not none %}
@@ -28,6 +29,6 @@ select
 from application
 inner join {{ ref('int_statements') }} as statements
     on statements.borrower_id = application.borrower_id
-    and {{ known_before('statements', 'application') }}
+    and {{ known_version('statements', 'application') }}
     and {{ is_recent('statements', 'application', history_months()) }}
 order by statements.statement_on

@@ -18,23 +18,41 @@ rates as (
     inner join days on days.source = rates.source and days.as_of = rates.as_of
 ),
 
-known_outcomes as (
+known_versions as (
     select
         days.source,
         days.as_of,
+        lenders.cohort_months,
         applications.purpose,
         applications.region,
-        outcomes.is_default
+        applications.decided_at,
+        outcomes.known_at,
+        outcomes.superseded_at,
+        outcomes.outcome_at,
+        outcomes.is_default,
+        min(outcomes.known_at) over (partition by days.as_of, outcomes.application_id) as first_known_at,
+        row_number() over (
+            partition by days.as_of, outcomes.application_id order by outcomes.known_at desc, outcomes.loaded_at desc
+        ) as versions_back
     from days
     inner join {{ ref('int_lenders') }} as lenders on lenders.source = days.source
     inner join {{ ref('int_applications') }} as applications on applications.source = days.source
-    inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = applications.application_id
+    inner join {{ ref('int_outcome_versions') }} as outcomes
+        on outcomes.application_id = applications.application_id
+        and outcomes.known_at < days.as_of
+),
+
+known_outcomes as (
+    select *
+    from known_versions
     where
-        outcomes.known_at < days.as_of
+        versions_back = 1
+        and (superseded_at is null or superseded_at >= as_of)
         -- one dated before its own decision counts nowhere
-        and outcomes.known_at >= applications.decided_at
-        and outcomes.outcome_at >= date_trunc('month', applications.decided_at)
-        and outcomes.known_at >= {{ months_later('days.as_of', '-lenders.cohort_months') }}
+        and known_at >= decided_at
+        and outcome_at >= date_trunc('month', decided_at)
+        -- a restated outcome belongs to the day on which its first version was known
+        and first_known_at >= {{ months_later('as_of', '-cohort_months') }}
 ),
 
 recounted as (

@@ -12,19 +12,33 @@ with sampled as (
     where substr(md5(borrower_id), 1, 1) = '0'
 ),
 
-statements_back as (
+known_versions as (
     select
         sampled.application_id,
-        statements.statement_on,
-        statements.months_past_due,
-        statements.balance,
-        statements.paid_amount,
-        row_number() over (partition by sampled.application_id order by statements.statement_on desc) as n_back
+        sampled.decided_at,
+        statements.*,
+        row_number() over (
+            partition by sampled.application_id, statements.statement_on
+            order by statements.known_at desc, statements.loaded_at desc
+        ) as versions_back
     from sampled
     inner join {{ ref('int_statements') }} as statements on statements.borrower_id = sampled.borrower_id
     where
         statements.known_at < sampled.decided_at
         and statements.statement_on >= {{ months_later('sampled.decided_at', -6) }}
+),
+
+statements_back as (
+    select
+        application_id,
+        statement_on,
+        months_past_due,
+        balance,
+        paid_amount,
+        row_number() over (partition by application_id order by statement_on desc) as n_back
+    from known_versions
+    -- the newest that was known, unless its file had taken it back
+    where versions_back = 1 and (superseded_at is null or superseded_at >= decided_at)
 ),
 
 statements as (
@@ -63,21 +77,38 @@ earlier_applications as (
     group by sampled.application_id
 ),
 
-earlier_outcomes as (
+known_outcomes as (
     select
         sampled.application_id,
-        count(*) as n_outcomes,
-        count(case when outcomes.is_default then 1 end) as n_defaults
+        sampled.decided_at,
+        earlier.decided_at as earlier_decided_at,
+        outcomes.known_at,
+        outcomes.superseded_at,
+        outcomes.outcome_at,
+        outcomes.is_default,
+        row_number() over (
+            partition by sampled.application_id, outcomes.application_id
+            order by outcomes.known_at desc, outcomes.loaded_at desc
+        ) as versions_back
     from sampled
     inner join {{ ref('int_applications') }} as earlier on earlier.borrower_id = sampled.borrower_id
-    inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = earlier.application_id
+    inner join {{ ref('int_outcome_versions') }} as outcomes on outcomes.application_id = earlier.application_id
+    where outcomes.known_at < sampled.decided_at and earlier.application_id <> sampled.application_id
+),
+
+earlier_outcomes as (
+    select
+        application_id,
+        count(*) as n_outcomes,
+        count(case when is_default then 1 end) as n_defaults
+    from known_outcomes
     where
-        outcomes.known_at < sampled.decided_at
-        and earlier.application_id <> sampled.application_id
+        versions_back = 1
+        and (superseded_at is null or superseded_at >= decided_at)
         -- one dated before its own decision counts nowhere
-        and outcomes.known_at >= earlier.decided_at
-        and outcomes.outcome_at >= date_trunc('month', earlier.decided_at)
-    group by sampled.application_id
+        and known_at >= earlier_decided_at
+        and outcome_at >= date_trunc('month', earlier_decided_at)
+    group by application_id
 )
 
 select

@@ -30,7 +30,7 @@
     }[entity]) }}
 {%- endmacro %}
 
-{#- Every column of the contract, typed; null for those that the lender lacks. -#}
+{#- Every column of the contract, typed; null for those that the lender lacks. Then those of the line behind the row. -#}
 {% macro contract_columns(entity, lacks=[]) -%}
     {%- set contract = contract_of(entity) -%}
     {%- for column in lacks if column not in contract -%}
@@ -39,9 +39,17 @@
     {%- for column, type in contract.items() %}
     cast({{ 'null' if column in lacks else column }} as {{ sql_type(type) }}) as {{ column }}{{ ',' if not loop.last }}
     {%- endfor %}
+    {%- for column in line_columns(entity) %},
+    {{ column }}
+    {%- endfor %}
 {%- endmacro %}
 
-{#- The entity's rows of every lender that has it, with its source; the id leads, as in the contract. -#}
+{#- What a staging model passes on of the line behind a row, so that core can tell the versions of the row apart. -#}
+{% macro line_columns(entity) -%}
+    {{ return(['_loaded_at', '_replaced_at'] if entity in ('applications', 'statements', 'outcomes') else []) }}
+{%- endmacro %}
+
+{#- The entity's rows of every lender that has it, with its source; the id leads, as in the contract, and the line is last. -#}
 {% macro every_lender(entity) -%}
     {%- set columns = contract_of(entity).keys() | list -%}
     {%- set leading = 2 if columns[1].endswith('_id') else 1 -%}
@@ -49,7 +57,7 @@
 select
     {{ columns[:leading] | join(',\n    ') }},
     '{{ lender }}' as source,
-    {{ columns[leading:] | join(',\n    ') }}
+    {{ (columns[leading:] + line_columns(entity)) | join(',\n    ') }}
 from {{ ref('stg_' ~ lender ~ '__' ~ entity) }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -1,8 +1,15 @@
 {#-
     Point in time: a row counts for a decision only if it was known strictly before it. The one comparison behind every
-    history and cohort feature. `points` has as_of: the decision itself offline, a moment after the source's clock online.
+    history and cohort feature. `points` has as_of and known_until: both the decision itself offline; online as_of is a
+    moment after the source's clock, and known_until is after all that was loaded, restatements included.
 -#}
-{% macro known_before(rows, points) -%} {{ rows }}.known_at < {{ points }}.as_of {%- endmacro %}
+{% macro known_before(rows, points) -%} {{ rows }}.known_at < {{ points }}.known_until {%- endmacro %}
+
+{#- Whether a version is the one that was known before a point: the newest known before it. -#}
+{% macro known_version(rows, points) -%}
+    {{ known_before(rows, points) }}
+    and coalesce({{ rows }}.superseded_at >= {{ points }}.known_until, true)
+{%- endmacro %}
 
 {#-
     A statement counts as history for half a year after its day: one older than history_months() before a point is not
@@ -38,7 +45,7 @@
 
 {#-
     History columns and latest_known_at (the newest contributing row), one row per point that has any history.
-    `points`: a relation of point_id, borrower_id, as_of. Offline and online tables are this same text.
+    `points`: a relation of point_id, borrower_id, as_of, known_until. Offline and online tables are this same text.
 -#}
 {% macro borrower_history(points) -%}
 statement_history as (
@@ -67,7 +74,7 @@ statement_history as (
     from {{ points }} as points
     inner join {{ ref('int_statements') }} as statements
         on statements.borrower_id = points.borrower_id
-        and {{ known_before('statements', 'points') }}
+        and {{ known_version('statements', 'points') }}
         and {{ is_recent('statements', 'points', history_months()) }}
     group by points.point_id
 ),
@@ -93,8 +100,10 @@ outcomes_by_borrower as (
         outcomes.application_id,
         outcomes.is_default,
         outcomes.outcome_at,
-        outcomes.known_at
-    from {{ ref('int_outcomes') }} as outcomes
+        outcomes.known_at,
+        outcomes.superseded_at,
+        outcomes.loaded_at
+    from {{ ref('int_outcome_versions') }} as outcomes
     inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id
     where {{ is_misdated('outcomes', 'applications') }} is not true
 ),
@@ -108,7 +117,7 @@ prior_outcomes as (
     from {{ points }} as points
     inner join outcomes_by_borrower as outcomes
         on outcomes.borrower_id = points.borrower_id
-        and {{ known_before('outcomes', 'points') }}
+        and {{ known_version('outcomes', 'points') }}
     group by points.point_id
 ),
 

@@ -1,7 +1,7 @@
 {#-
-    A lender's outcomes as POST /v1/outcomes reported them, for its staging model of outcomes: one row per application that
-    the lender's files have, what was reported of it last. Known when it was received, not when it happened; but never before
-    it happened, as a caller whose clock runs ahead may have it.
+    A lender's outcomes as POST /v1/outcomes reported them, for its staging model of outcomes: one row per report on an
+    application that the lender's files have. Several reports are versions of one outcome. Known when it was received, not
+    when it happened; but never before it happened, as a caller whose clock runs ahead may have it.
 
     `unless_in`: a relation of the outcomes that the lender's files give; what they say of an application counts instead.
 -#}
@@ -11,16 +11,12 @@
         is_default,
         outcome_at,
         greatest(known_at, outcome_at) as known_at,
-        loss_amount
-    from (
-        select
-            *,
-            row_number() over (partition by application_id order by known_at desc, outcome_id) as reports_back
-        from {{ source('serving', 'reported_outcomes') }}
-        where source = '{{ lender }}'
-    ) as reports
+        loss_amount,
+        known_at as _loaded_at,
+        cast(null as timestamp) as _replaced_at
+    from {{ source('serving', 'reported_outcomes') }}
     where
-        reports_back = 1
+        source = '{{ lender }}'
         and application_id in (select application_id from {{ ref('stg_' ~ lender ~ '__applications') }})
         {%- if unless_in %}
         and application_id not in (select application_id from {{ unless_in }})

@@ -32,7 +32,7 @@
         'statements': [
             {'name': 'borrower_id', 'format': 'id', 'required': true},
             {'name': 'statement_on', 'format': 'date', 'required': true},
-            {'name': 'known_at', 'format': 'timestamp', 'required': true},
+            {'name': 'known_at', 'format': 'timestamp'},
             {'name': 'credit_limit', 'format': 'amount'},
             {'name': 'balance', 'format': 'amount', 'min': -1000000000},
             {'name': 'paid_amount', 'format': 'amount'},
@@ -42,7 +42,7 @@
             {'name': 'application_id', 'format': 'id', 'required': true},
             {'name': 'is_default', 'format': 'boolean', 'required': true},
             {'name': 'outcome_at', 'format': 'timestamp', 'required': true},
-            {'name': 'known_at', 'format': 'timestamp', 'required': true},
+            {'name': 'known_at', 'format': 'timestamp'},
             {'name': 'loss_amount', 'format': 'amount'},
         ],
         'demographics': [

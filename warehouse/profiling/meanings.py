@@ -65,12 +65,16 @@ class Meaning:
 VOCABULARIES = ("purpose", "home_ownership")
 
 
+#: What core adds to a staging model's columns: the lender, and which version of a row it is.
+_ADDED = frozenset({"source", "superseded_at", "loaded_at", "is_known_by_load"})
+
+
 @cache
 def contract_columns(contract: Contract) -> Mapping[str, Mapping[str, Any]]:
-    """The columns of a contract, in order, as its core model's YAML describes them, without the lender's name."""
+    """The columns of a contract, in order, as its core model's YAML describes them; without those that core adds."""
     path = DBT_PROJECT_DIR / "models" / "core" / f"int_{contract}.yml"
     columns = yaml.safe_load(path.read_text())["models"][0]["columns"]
-    return {column["name"]: column for column in columns if column["name"] != "source"}
+    return {column["name"]: column for column in columns if column["name"] not in _ADDED}
 
 
 @cache

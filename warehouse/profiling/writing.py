@@ -170,7 +170,8 @@ def _shown(proposal: LenderProposal, file: FileProposal) -> dict[str, Any]:
         "typed": _typed_model(proposal, file),
         "row": _ROWS[file.contract],
         "key": "[" + ", ".join(f"'{column}'" for column in file.key) + "]",
-        "unique_key": file.key[0] if len(file.key) == 1 else f"[{', '.join(file.key)}]",
+        "unique_key": ", ".join(dict.fromkeys([*file.key, "_loaded_at", "_file", "_line"])),
+        "versions_of": ", ".join(file.key),
         "readings": [_reading(each.reading) for each in (*file.fields, *(own.field for own in file.own))],
         "unused": textwrap.fill(", ".join(file.unused), _WIDTH, initial_indent="    ", subsequent_indent="    "),
         "identifies": _flow(_identifies(proposal, file)),
@@ -193,7 +194,7 @@ def _identifies(proposal: LenderProposal, file: FileProposal) -> dict[str, dict[
 def _tested(file: FileProposal) -> Iterator[dict[str, str]]:
     keys = [each for each in file.fields if each.name in file.key]
     for each in keys:
-        tests = "[not_null, unique]" if len(keys) == 1 else "[not_null]"
+        tests = "[not_null, unique: {config: {where: _replaced_at is null}}]" if len(keys) == 1 else "[not_null]"
         yield {"name": each.name, "description": f"{_described(each)}, part of the key.", "tests": tests, "comment": ""}
     if "outcome_at" in file and "outcome" in file:
         running = _running(file["outcome"])
@@ -327,7 +328,8 @@ def _contract_text(
     comment = "-- what happened on a day is known when the day is over"
     lines = [group for group in groups.values() if group]
     commaed = [[f"{line}," for line in group] for group in lines]
-    commaed[-1][-1] = commaed[-1][-1].removesuffix(",")
+    if contract == "demographics":  # after the others' columns come those of the line
+        commaed[-1][-1] = commaed[-1][-1].removesuffix(",")
     if "interval 1 day" in commaed[-1][-1]:
         commaed[-1].insert(-1, comment)
     lacks = [column for column in columns if column not in values]

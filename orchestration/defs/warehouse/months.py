@@ -25,7 +25,7 @@ MONTHS = month_partitions(Settings.from_environment(), fmt="%Y-%m", with_running
 
 @dg.asset(
     key=REBUILT_MONTHS,
-    deps=[dg.AssetKey(["core", name]) for name in ("int_applications", "int_statements", "int_outcomes")],
+    deps=[dg.AssetKey(["core", name]) for name in ("int_applications", "int_statements", "int_outcome_versions")],
     partitions_def=MONTHS,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="features",

@@ -26,8 +26,8 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
             "create table this_model as select source, date_trunc('day', decided_at) as as_of from int_applications"
         )
         con.execute("create table changes_of_int_applications as from int_applications limit 0")
-        con.execute("create table changes_of_int_outcomes (application_id varchar, known_at timestamp)")
-        con.execute("create table int_outcomes as from changes_of_int_outcomes")
+        con.execute("create table changes_of_int_outcome_versions (application_id varchar, known_at timestamp)")
+        con.execute("create table int_outcome_versions as from changes_of_int_outcome_versions")
         for table in ("int_lenders", "changes_of_int_lenders"):
             con.execute(f"create table {table} ({SETTINGS})")
         con.execute("insert into int_lenders values ('bank', ',all,region,', 12, 50, 6), ('other', ',all,', 12, 50, 6)")
@@ -85,7 +85,7 @@ def test_another_setting_affects_no_month(con: duckdb.DuckDBPyConnection) -> Non
 
 
 def test_a_changed_outcome_affects_the_days_after_it_within_the_window(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("insert into changes_of_int_outcomes values ('bank-1', '2024-01-20')")
+    con.execute("insert into changes_of_int_outcome_versions values ('bank-1', '2024-01-20')")
     con.execute("update int_lenders set cohort_months = 1 where source = 'bank'")
 
     assert _months(con) == ["2024-02"]

@@ -43,7 +43,7 @@ def _core_tables(con: duckdb.DuckDBPyConnection) -> None:
     for entity in ("applications", "statements", "outcomes"):
         contract = macros()["contract_of"](entity)
         columns = ", ".join(f"{name} {types.get(kind, kind)}" for name, kind in contract.items())
-        con.execute(f"create table int_{entity} (source varchar, {columns})")
+        con.execute(f"create table int_{entity} (source varchar, {columns}, superseded_at timestamp)")
     sizes = [
         (source, date(2020 + n // 12, n % 12 + 1, 1), size)
         for source, months in _sizes().items()

@@ -33,7 +33,7 @@
         applications.borrower_id,
         applications.source,
         outcomes.known_at
-    from {{ changes_of(ref('int_outcomes'), build) }} as outcomes
+    from {{ changes_of(ref('int_outcome_versions'), build) }} as outcomes
     inner join (
         select application_id, borrower_id, source from {{ ref('int_applications') }}
         union
@@ -45,7 +45,7 @@
         applications.source,
         outcomes.known_at
     from {{ changes_of(ref('int_applications'), build) }} as applications
-    inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = applications.application_id
+    inner join {{ ref('int_outcome_versions') }} as outcomes on outcomes.application_id = applications.application_id
 {%- endmacro %}
 
 {#-
@@ -56,7 +56,9 @@
     select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes
     union all
     select points.as_of as month
-    from (select borrower_id, decided_at as as_of from {{ ref('int_applications') }}) as points
+    from (
+        select borrower_id, decided_at as as_of, decided_at as known_until from {{ ref('int_applications') }}
+    ) as points
     inner join (
         select borrower_id, known_at, cast(null as date) as statement_on
         from {{ changes_of(ref('int_applications'), build) }} as changes
@@ -80,10 +82,12 @@
     select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes {{ where_of_lender() }}
     union all
     select points.as_of as month
-    from (select borrower_id, decided_at as as_of from {{ applications }} as applications) as points
+    from (
+        select borrower_id, decided_at as as_of, decided_at as known_until from {{ applications }} as applications
+    ) as points
     inner join (
         {%- for id in build.changed %}
-        {%- set of_outcomes = graph.nodes[id].name == 'int_outcomes' %}
+        {%- set of_outcomes = graph.nodes[id].name == 'int_outcome_versions' %}
         select borrower_id, known_at
         from {{ '(' ~ changed_outcomes(build) ~ ')' if of_outcomes else changes_of(build.inputs[id], build) }} as changes
         {{ where_of_lender() }}

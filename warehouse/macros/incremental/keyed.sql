@@ -6,6 +6,9 @@
 
     A model, or a staging view that it reads, with `by_load: true` in its meta makes each row of the raw lines with that
     row's key alone (typed_rows does): of those, only keys with newly loaded lines are read. All other rows are compared.
+
+    Meta `versions_of`: the columns that identify what a row is a version of, where a key has several rows. Newly loaded
+    lines are then compared with the stored versions of their keys: the text between the marks of stored_lines() is run.
 -#}
 {% materialization keyed, adapter='duckdb' %}
     {%- set existing = load_cached_relation(this) -%}
@@ -43,18 +46,23 @@
     {%- set rows, keys = this.identifier ~ '__rows', this.identifier ~ '__keys' -%}
     {%- set loads = newly_loaded(build) -%}
 
+    {%- set made = sql.replace(stored_lines(), '').replace(stored_lines(ends=true), '') -%}
+
     {%- do run_query('set variable loaded_from = ' ~ loads.since) -%}
+    {%- do run_query("set variable loaded_lenders = ['" ~ loads.lenders | join("', '") ~ "']") -%}
     {%- set columns = adapter.get_columns_in_relation(existing) -%}
-    {%- set made = get_column_schema_from_query(sql) -%}
-    {%- if made | map(attribute='name') | list != columns | map(attribute='name') | list
-        or made | map(attribute='dtype') | map('lower') | list != columns | map(attribute='dtype') | map('lower') | list -%}
+    {%- set columns_made = get_column_schema_from_query(sql) -%}
+    {%- if columns_made | map(attribute='name') | list != columns | map(attribute='name') | list
+        or columns_made | map(attribute='dtype') | map('lower') | list != columns | map(attribute='dtype') | map('lower') | list -%}
         {%- do run_query('reset variable loaded_from') -%}
+        {%- do run_query('reset variable loaded_lenders') -%}
         {{ return({'columns_differ': true, 'written': 0, 'deleted': 0}) }}
     {%- endif -%}
     {%- do run_query(
-        'create or replace temporary table made as select * from (' ~ sql ~ ') as made'
+        'create or replace temporary table made as select * from (' ~ made ~ ') as made'
     ) -%}
     {%- do run_query('reset variable loaded_from') -%}
+    {%- do run_query('reset variable loaded_lenders') -%}
     {%- do run_query(
         'create or replace temporary table ' ~ rows ~ ' as select * from made where not exists (select 1 from '
         ~ existing ~ ' as existing where ' ~ equal_in(columns | map(attribute='name'), 'existing', 'made') ~ ')'
@@ -93,10 +101,10 @@
     What of the raw lines to read again. `since`: the load time from which on every newly loaded line lies. Later lines
     with one of their keys lie there too, so the newest line of each key is among those read, in whatever order the loads
     came. `may_vanish`: which rows of the table are missing from what is made because they are made no longer, and not
-    because their lines were not read.
+    because their lines were not read. `lenders`: whose lines are read by their load.
 -#}
 {% macro newly_loaded(build) -%}
-    {%- set everything = {'since': 'cast(null as timestamp)', 'may_vanish': 'true'} -%}
+    {%- set everything = {'since': 'cast(null as timestamp)', 'may_vanish': 'true', 'lenders': []} -%}
     {%- set raw, lenders = {}, [] -%}
     {%- if model.config.meta.get('by_load') -%} {%- do follow_inputs(model, {'tables': raw, 'views': {}}) -%} {%- endif -%}
     {%- for id in model.depends_on.nodes if id in graph.nodes and graph.nodes[id].config.meta.get('by_load') -%}
@@ -112,14 +120,18 @@
         {%- do loads.append('select change_type, _loaded_at from ' ~ changes_of(table, build) ~ ' as changes') -%}
     {%- endfor -%}
     {%- set may_vanish = 'false' if model.config.meta.get('by_load') else "source not in ('" ~ lenders | join("', '") ~ "')" -%}
-    {%- if not loads -%} {{ return({'since': "timestamp 'infinity'", 'may_vanish': may_vanish}) }} {%- endif -%}
+    {%- set versions_of = model.config.meta.get('versions_of') -%}
+    {%- if versions_of -%}
+        {%- set may_vanish = '(' ~ may_vanish ~ ' or exists (select 1 from made where ' ~ equal_in(versions_of, 'existing', 'made') ~ '))' -%}
+    {%- endif -%}
+    {%- if not loads -%} {{ return({'since': "timestamp 'infinity'", 'may_vanish': may_vanish, 'lenders': lenders}) }} {%- endif -%}
     {%- set found = run_query(
         "select cast(min(_loaded_at) as varchar), count(case when change_type <> 'insert' then 1 end) from ("
         ~ loads | join(' union all ') ~ ') as loads'
     ).rows[0] -%}
     {#- lines taken away may uncover older ones -#}
     {%- if found[0] is none or found[1] > 0 -%} {{ return(everything) }} {%- endif -%}
-    {{ return({'since': "timestamp '" ~ found[0] ~ "'", 'may_vanish': may_vanish}) }}
+    {{ return({'since': "timestamp '" ~ found[0] ~ "'", 'may_vanish': may_vanish, 'lenders': lenders}) }}
 {%- endmacro %}
 
 {#- Whether a raw line must be read: always, unless a build reads only newly loaded lines. -#}

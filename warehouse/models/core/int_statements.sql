@@ -1,2 +1,2 @@
--- One row per borrower and statement of every lender.
-{{ every_lender('statements') }}
+-- One row per borrower, statement and version of it, of every lender.
+{{ versions_of('statements', key=['borrower_id', 'statement_on']) }}

@@ -3,7 +3,8 @@ with points as (
     select
         application_id as point_id,
         borrower_id,
-        decided_at as as_of
+        decided_at as as_of,
+        decided_at as known_until
     from {{ ref('int_applications') }}
     where {{ in_built_months('decided_at') }}
 ),

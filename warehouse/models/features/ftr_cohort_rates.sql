@@ -6,7 +6,8 @@ with moments as (
         {{ segment }},
         {%- endfor %}
         -- the day's first moment: stricter than the decision, and one point for all of a day's decisions
-        cast(date_trunc('day', decided_at) as timestamp) as as_of
+        cast(date_trunc('day', decided_at) as timestamp) as as_of,
+        cast(date_trunc('day', decided_at) as timestamp) as known_until
     from {{ ref('int_applications') }}
     where {{ in_built_months('decided_at') }}
 ),

@@ -16,7 +16,8 @@ points as (
         borrowers.borrower_id as point_id,
         borrowers.borrower_id,
         borrowers.source,
-        clocks.online_as_of as as_of
+        clocks.online_as_of as as_of,
+        clocks.known_until
     from borrowers
     inner join {{ ref('int_clocks') }} as clocks on clocks.source = borrowers.source
 ),

@@ -6,7 +6,8 @@ with moments as (
         {%- for segment in cohort_segments() if segment != 'all' %}
         applications.{{ segment }},
         {%- endfor %}
-        clocks.online_as_of as as_of
+        clocks.online_as_of as as_of,
+        clocks.known_until
     from {{ ref('int_applications') }} as applications
     inner join {{ ref('int_clocks') }} as clocks on clocks.source = applications.source
 ),

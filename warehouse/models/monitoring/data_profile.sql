@@ -19,7 +19,7 @@ with
         avg({{ seconds_between(rule.event, 'known_at') }} / 86400.0) as mean_delay,
         stddev({{ seconds_between(rule.event, 'known_at') }} / 86400.0) / sqrt(count(*)) as standard_error
     from {{ ref('int_' ~ entity) }}
-    where {{ in_built_months('known_at') }}
+    where {{ in_built_months('known_at') }}{{ ' and superseded_at is null' if entity == 'statements' }}
     group by source, {{ month_of('known_at') }}
 ),
 {% endfor %}

@@ -38,7 +38,8 @@ decisions as (
         {%- for segment in cohort_segments() if segment != 'all' %}
         json_extract_string(inputs, '$.{{ segment }}') as {{ segment }},
         {%- endfor %}
-        cast(date_trunc('day', decided_at) as timestamp) as as_of
+        cast(date_trunc('day', decided_at) as timestamp) as as_of,
+        cast(date_trunc('day', decided_at) as timestamp) as known_until
     from moments
 ),
 
@@ -46,7 +47,8 @@ points as (
     select
         decision_id as point_id,
         borrower_id,
-        decided_at as as_of
+        decided_at as as_of,
+        decided_at as known_until
     from decisions
 ),
 

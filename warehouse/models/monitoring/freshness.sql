@@ -14,6 +14,7 @@ statements as (
         count(*) as n_statements,
         max(statement_on) as newest_statement_on
     from {{ ref('int_statements') }}
+    where superseded_at is null
     group by source
 ),
 

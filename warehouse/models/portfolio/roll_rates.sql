@@ -21,8 +21,11 @@ with statements as (
             ) as statements_back
         from {{ ref('int_statements') }} as statements
         where
-            {{ in_built_months('statements.statement_on') }}
-            or {{ in_built_months(months_later(in_month, -1)) }}
+            statements.superseded_at is null
+            and (
+                {{ in_built_months('statements.statement_on') }}
+                or {{ in_built_months(months_later(in_month, -1)) }}
+            )
     ) as ranked
     where statements_back = 1
 ),

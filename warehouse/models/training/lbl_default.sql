@@ -30,9 +30,9 @@ labelled as (
         -- nor is a loan good whose default is dated before its decision: what became of it is not known
         and {{ is_misdated('outcomes', 'mature') }} is not true as is_known
     from mature
-    left join {{ ref('int_outcomes') }} as outcomes
+    left join {{ ref('int_outcome_versions') }} as outcomes
         on outcomes.application_id = mature.application_id
-        and outcomes.known_at <= mature.clock_at
+        and {{ known_at_clock('outcomes', 'mature.clock_at') }}
 )
 
 select

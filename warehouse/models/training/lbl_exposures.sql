@@ -50,9 +50,9 @@ defaulted as (
             false
         ) as is_default
     from observed
-    left join {{ ref('int_outcomes') }} as outcomes
+    left join {{ ref('int_outcome_versions') }} as outcomes
         on outcomes.application_id = observed.application_id
-        and outcomes.known_at <= observed.clock_at
+        and {{ known_at_clock('outcomes', 'observed.clock_at') }}
     where
         observed.observed_until > observed.decided_at
         and {{ is_misdated('outcomes', 'observed') }} is not true

@@ -11,7 +11,8 @@ from warehouse.lake.feature_tables import HISTORY_MODEL
 
 TEXT = """
 with points as (
-    select application_id as point_id, borrower_id, decided_at as as_of from "lake"."core"."int_applications"
+    select application_id as point_id, borrower_id, decided_at as as_of, decided_at as known_until
+    from "lake"."core"."int_applications"
 ),
 statement_history as (
     select
@@ -21,7 +22,8 @@ statement_history as (
         max(s.known_at) as latest_known_at
     from points as points
     inner join "lake"."core"."int_statements" as s
-        on s.borrower_id = points.borrower_id and s.known_at < points.as_of
+        on s.borrower_id = points.borrower_id and s.known_at < points.known_until
+        and coalesce(s.superseded_at >= points.known_until, true)
         and s.statement_on >= points.as_of + to_months(-9)
     group by points.point_id
 ),
@@ -34,7 +36,7 @@ bureau_inquiries as (
 inquiries as (
     select points.point_id, cast(count(*) as integer) as n_inquiries
     from points as points
-    inner join bureau_inquiries as i on i.borrower_id = points.borrower_id and i.known_at < points.as_of
+    inner join bureau_inquiries as i on i.borrower_id = points.borrower_id and i.known_at < points.known_until
     group by points.point_id
 ),
 history as (
@@ -51,17 +53,16 @@ STATEMENTS, INQUIRIES = history_rows({"nodes": {"m": {"name": HISTORY_MODEL, "co
 def con() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute("""
-        create schema core; create schema staging;
+        create schema core;
         create table core.int_applications as
             select 'b-' || n as borrower_id, 'a-' || n as application_id, timestamp '2023-01-01' as decided_at
             from range(2) as n(n);
         create table core.int_statements as from (values
-            ('b-1', date '2023-05-31', timestamp '2023-06-05'),
-            ('b-1', date '2023-03-31', timestamp '2023-04-05'),
-            ('b-1', date '2023-12-31', timestamp '2024-01-01'),
-            ('b-0', date '2023-12-31', timestamp '2023-12-31')
-        ) as t(borrower_id, statement_on, known_at);
-        create table staging.stg_bank__statements as select *, 'typed' as how from core.int_statements;
+            ('b-1', date '2023-05-31', timestamp '2023-06-05', cast(null as timestamp)),
+            ('b-1', date '2023-03-31', timestamp '2023-04-05', null),
+            ('b-1', date '2023-12-31', timestamp '2024-01-01', null),
+            ('b-0', date '2023-12-31', timestamp '2023-12-31', null)
+        ) as t(borrower_id, statement_on, known_at, superseded_at);
         create table core.int_inquiries as from (values
             ('i-1', 'a-1', timestamp '2023-02-01'),
             ('i-2', 'a-1', timestamp '2022-12-31'),
@@ -90,10 +91,32 @@ def test_rows_count_by_the_conditions_of_the_text(con: duckdb.DuckDBPyConnection
     assert [row[1] for row in inquiries] == ["i-1"]
 
 
-def test_the_same_rows_are_read_from_staging(con: duckdb.DuckDBPyConnection) -> None:
-    sql = STATEMENTS.sql("b-1", datetime(2024, 1, 1), read="staging.stg_bank__statements")
+def test_a_version_known_after_the_moment_counts_where_the_caller_says_so(con: duckdb.DuckDBPyConnection) -> None:
+    """As in the online store, whose moment is the lender's clock; how old a statement may be goes by that moment."""
+    con.execute("insert into core.int_statements values ('b-1', date '2023-11-30', timestamp '2026-05-01', null)")
 
-    assert [row[-1] for row in con.execute(sql).fetchall()] == ["typed"]
+    sql = STATEMENTS.sql("b-1", datetime(2024, 1, 1), known_until=datetime(2026, 6, 1))
+
+    assert [str(row[1]) for row in con.execute(sql).fetchall()] == ["2023-05-31", "2023-12-31", "2023-11-30"]
+
+
+def test_the_version_that_was_known_is_read(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("update core.int_statements set superseded_at = '2023-08-01' where statement_on = '2023-05-31'")
+    con.execute("insert into core.int_statements values ('b-1', date '2023-05-31', timestamp '2023-08-01', null)")
+
+    before = con.execute(STATEMENTS.sql("b-1", datetime(2023, 8, 1))).fetchall()
+    after = con.execute(STATEMENTS.sql("b-1", datetime(2023, 8, 2))).fetchall()
+
+    assert [row[2].month for row in before if row[1].month == 5] == [6]
+    assert [row[2].month for row in after if row[1].month == 5] == [8]
+
+
+def test_versions_are_of_the_entity_that_they_are_versions_of() -> None:
+    versions = TEXT.replace("int_inquiries", "int_inquiry_versions").replace("int_inquiry_v", "int_outcome_v")
+
+    _, found = history_rows({"nodes": {"m": {"name": HISTORY_MODEL, "compiled_code": versions}}})
+
+    assert found.entity == "outcomes"
 
 
 def test_every_table_is_read_at_the_snapshot() -> None:

@@ -76,18 +76,21 @@ def known() -> duckdb.DuckDBPyConnection:
         "select 'mybank' as source, 'mybank-' || i as {id}, timestamp '2022-12-01' as known_at from range(100) as r(i)"
     )
     con.execute(f"create table core.int_applications as {rows.format(id='application_id')}")
-    con.execute(f"create table core.int_statements as {rows.format(id='borrower_id')}")
-    con.execute(f"create table core.int_outcomes as {rows.format(id='application_id')}")
+    for table, key in (("int_statements", "borrower_id"), ("int_outcome_versions", "application_id")):
+        con.execute(f"create table core.{table} as {rows.format(id=key)}")
+        con.execute(f"alter table core.{table} add column is_known_by_load boolean default false")
     return con
 
 
-@pytest.mark.parametrize("table", ["int_applications", "int_statements", "int_outcomes"])
+@pytest.mark.parametrize("table", ["int_applications", "int_statements", "int_outcome_versions"])
 def test_every_date_that_moves_the_clock_may_stand_apart_or_ahead(known: duckdb.DuckDBPyConnection, table: str) -> None:
     """A loan still running would count as repaid: its window is over by such a clock."""
     assert (clock_apart(known, "mybank"), ahead_of_files(known, "mybank")) == (None, None)
 
+    key = "borrower_id" if table == "int_statements" else "application_id"
     known.execute(
-        f"insert into core.{table} values ('mybank', 'mybank-7', '2031-05-02'), ('other', 'o-1', '2050-01-01')"
+        f"insert into core.{table} (source, {key}, known_at) "
+        "values ('mybank', 'mybank-7', '2031-05-02'), ('other', 'o-1', '2050-01-01')"
     )
 
     apart_from_all, ahead = clock_apart(known, "mybank"), ahead_of_files(known, "mybank")
@@ -99,13 +102,19 @@ def test_every_date_that_moves_the_clock_may_stand_apart_or_ahead(known: duckdb.
 
 
 def test_what_a_month_says_is_known_when_the_month_is_over(known: duckdb.DuckDBPyConnection) -> None:
-    known.execute("insert into core.int_outcomes values ('mybank', 'mybank-7', '2023-02-01')")
+    known.execute("insert into core.int_outcome_versions values ('mybank', 'mybank-7', '2023-02-01', false)")
 
     assert ahead_of_files(known, "mybank") is None
 
 
 def test_an_outcome_reported_after_the_last_file_is_not_ahead_of_it(known: duckdb.DuckDBPyConnection) -> None:
-    known.execute("insert into core.int_outcomes values ('mybank', 'mybank-7', '2023-06-01')")
+    known.execute("insert into core.int_outcome_versions values ('mybank', 'mybank-7', '2023-06-01', false)")
     known.execute("insert into serving.reported_outcomes values ('mybank', '2023-06-01')")
 
     assert ahead_of_files(known, "mybank") is None
+
+
+def test_a_restated_row_that_is_known_by_its_load_moves_no_clock(known: duckdb.DuckDBPyConnection) -> None:
+    known.execute("insert into core.int_statements values ('mybank', 'mybank-7', '2031-05-02', true)")
+
+    assert (clock_apart(known, "mybank"), ahead_of_files(known, "mybank")) == (None, None)

@@ -63,14 +63,33 @@ class History:
 
     @contextmanager
     def planted(self, change: str) -> Iterator[None]:
-        """Update ``core.int_outcomes`` by this ``set … where …``, and put all outcomes back afterwards."""
-        self.write("create table core.outcomes_kept as from core.int_outcomes")
+        """Update ``core.int_outcome_versions`` by this ``set … where …``, and put all outcomes back afterwards."""
+        with self._kept():
+            self.write(f"update core.int_outcome_versions {change}")
+            yield
+
+    @contextmanager
+    def restated(self, change: str, *, where: str, known_at: str) -> Iterator[None]:
+        """Add a version of these outcomes, known from then, with a column ``replace``d; put all back afterwards."""
+        with self._kept():
+            known = f"timestamp '{known_at}'"
+            self.write(
+                f"insert into core.int_outcome_versions select * replace ({change}, {known} as known_at, {known} as "
+                f"loaded_at) from core.outcomes_kept where {where} and known_at < {known}"
+            )
+            self.write(
+                f"update core.int_outcome_versions set superseded_at = {known} where {where} and known_at < {known}"
+            )
+            yield
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        self.write("create table core.outcomes_kept as from core.int_outcome_versions")
         try:
-            self.write(f"update core.int_outcomes {change}")
             yield
         finally:
-            self.write("delete from core.int_outcomes")
-            self.write("insert into core.int_outcomes from core.outcomes_kept")
+            self.write("delete from core.int_outcome_versions")
+            self.write("insert into core.int_outcome_versions from core.outcomes_kept")
             self.write("drop table core.outcomes_kept")
 
 
@@ -91,13 +110,17 @@ def fill_history(history: History) -> None:
             select application_id, borrower_id, source, decided_at, decided_at as known_at, term_months
             from features.ftr_application_inputs""")
         con.execute("""
-            create table core.int_outcomes as
+            create table core.int_outcome_versions as
             select application_id, source, is_default, decided_at + interval 3 months as outcome_at,
-                decided_at + interval 95 days as known_at, 0.0::double as loss_amount
+                decided_at + interval 95 days as known_at, 0.0::double as loss_amount,
+                null::timestamp as superseded_at, decided_at + interval 95 days as loaded_at, false as is_known_by_load
             from training.lbl_default""")
         con.execute(f"""
             create table core.int_lenders as select '{SOURCE}' as source, true as is_dated,
                 null::integer as label_window_months, 4 as outcome_lag_months, 4 as window_lag_months,
                 'time' as split_by, 6 as tune_months, 6 as test_months, 1 as split_min_rows, 1 as split_min_defaults,
                 0.49::double as split_max_share""")
-        con.execute("create table core.int_statements (borrower_id varchar, source varchar, known_at timestamp)")
+        con.execute(
+            "create table core.int_statements (borrower_id varchar, source varchar, known_at timestamp, "
+            "superseded_at timestamp, loaded_at timestamp, is_known_by_load boolean)"
+        )

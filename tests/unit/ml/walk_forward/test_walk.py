@@ -64,6 +64,16 @@ def test_a_label_known_by_the_day_counts(history: History, walked: list[WalkedMo
     assert champions(months)[JULY] != champions(walked)[JULY]
 
 
+def test_a_restated_outcome_changes_nothing_before_it_was_known(history: History, walked: list[WalkedMonth]) -> None:
+    """Of loans whose labels were known: July has that version, unless the next was known by its first moment."""
+    with history.restated("true as is_default", where=REPAID, known_at="2021-07-01 00:00:01"):
+        later = history.walk(JULY, JULY, run="restated", policies=("monthly",))
+    with history.restated("true as is_default", where=REPAID, known_at="2021-07-01"):
+        by_the_day = history.walk(JULY, JULY, run="restated-by-the-day", policies=("monthly",))
+
+    assert champions(later)[JULY] == champions(walked)[JULY] != champions(by_the_day)[JULY]
+
+
 def test_never_keeps_its_first_champion_and_monthly_follows_the_labels(walked: list[WalkedMonth]) -> None:
     never, monthly = champions(walked, "never"), champions(walked, "monthly")
 
@@ -90,10 +100,10 @@ def test_every_application_of_a_month_is_decided_once_for_each_policy(
 def test_decisions_are_judged_on_all_labels_known_at_the_end(history: History, walked: list[WalkedMonth]) -> None:
     (july,) = (row for row in walked if row.policy == "monthly" and row.month == JULY)
     found = history.rows(
-        "select probability, is_default from monitoring.walk_forward_decisions join core.int_outcomes "
+        "select probability, is_default from monitoring.walk_forward_decisions join core.int_outcome_versions "
         f"using (application_id) where run = 'main' and policy = 'monthly' and month = '{JULY}' "
         # four months of window and four of lag after the decision something is still known
-        "and decided_at + interval 8 months <= (select max(known_at) from core.int_outcomes)"
+        "and decided_at + interval 8 months <= (select max(known_at) from core.int_outcome_versions)"
     )
     p, y = np.array([row[0] for row in found]), np.array([row[1] for row in found])
 

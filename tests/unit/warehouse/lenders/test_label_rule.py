@@ -26,16 +26,19 @@ def manifest(*nodes: dict[str, Any]) -> dict[str, Any]:
     return {"nodes": {f"model.p.{each['name']}": each for each in nodes}}
 
 
-CLOCK = node("int_clocks", """select '{"a": 1}' as note, cast('$as_of' as timestamp) as clock_at""", "int_outcomes")
+CLOCK = node(
+    "int_clocks", """select '{"a": 1}' as note, cast('$as_of' as timestamp) as clock_at""", "int_outcome_versions"
+)
 SPLITS = node(
     "lbl_default_splits",
-    'select id, note from "lake"."core"."int_outcomes" join "lake"."core"."int_clocks" on known_at <= clock_at',
+    'select id, note from "lake"."core"."int_outcome_versions" join "lake"."core"."int_clocks" on known_at <= clock_at',
     "int_clocks",
-    "int_outcomes",
+    "int_outcome_versions",
 )
-INPUT = node("int_outcomes", "select 1")
-EXPOSURES = node("lbl_exposures", 'select id + 10 as id from "lake"."core"."int_clocks", "lake"."core"."int_outcomes"',
-                 "int_clocks", "int_outcomes")  # fmt: skip
+INPUT = node("int_outcome_versions", "select 1")
+EXPOSURES = node("lbl_exposures",
+                 'select id + 10 as id from "lake"."core"."int_clocks", "lake"."core"."int_outcome_versions"',
+                 "int_clocks", "int_outcome_versions")  # fmt: skip
 
 
 def test_it_is_asked_as_of_a_day() -> None:
@@ -45,7 +48,7 @@ def test_it_is_asked_as_of_a_day() -> None:
         "(values (1, timestamp '2024-03-01 00:00:00'), (2, timestamp '2024-03-01 00:00:01')) as outcomes(id, known_at)"
     )
 
-    inputs = {"int_outcomes": f"(from {outcomes})"}
+    inputs = {"int_outcome_versions": f"(from {outcomes})"}
     found = duckdb.sql(rule.query(DAY, inputs)).fetchall()
 
     assert [name for name, _ in rule.steps] == ["int_clocks", "lbl_default_splits", "lbl_exposures"]
@@ -59,7 +62,10 @@ def test_it_is_asked_as_of_a_day() -> None:
         ([INPUT], "must have a model lbl_default_splits"),
         ([{**SPLITS, "compiled_code": None}, CLOCK, INPUT], "model.p.lbl_default_splits is not compiled"),
         ([SPLITS, CLOCK, INPUT], "must have a model lbl_exposures, which says how long"),
-        ([SPLITS, EXPOSURES, node("int_clocks", "select 1", "int_outcomes"), INPUT], "asks the dbt variable as_of"),
+        (
+            [SPLITS, EXPOSURES, node("int_clocks", "select 1", "int_outcome_versions"), INPUT],
+            "asks the dbt variable as_of",
+        ),
         ([node("lbl_default_splits", "select 1", "a_seed")], "it reads model.p.a_seed"),
     ],
 )

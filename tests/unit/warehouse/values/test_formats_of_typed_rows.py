@@ -93,3 +93,68 @@ def test_a_corrected_file_without_ids_counts_beside_the_first_until_that_is_left
 def test_an_unknown_format_is_named_when_the_project_is_parsed(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ValueError, match=r"reading amount: format must be one of text, id, .*: found money"):
         macros()["typed_rows"]("raw.mybank_loans", [{"name": "amount", "format": "money"}], ["amount"])
+
+
+STATEMENTS = [
+    {"name": "id", "format": "id", "required": True},
+    {"name": "known_at", "format": "timestamp"},
+    {"name": "balance", "format": "double"},
+]
+
+
+@pytest.fixture
+def lines(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Five lines of statement a in three files, and one of b; the second file says what the first said."""
+    con.execute(
+        "create table raw.bank_statements (id text, known_at text, balance text, _file text, _line bigint, "
+        "_loaded_at timestamp)"
+    )
+    con.execute(
+        "insert into raw.bank_statements values "
+        "('a', '2024-06-01', '800', '1.csv', 2, '2025-01-01'), ('b', '2024-06-01', '300', '1.csv', 3, '2025-01-01'), "
+        "('a', '2024-06-01', '800.0', '2.csv', 2, '2025-02-01'), "
+        # of one file: one known time twice, of which the later line is used, and another time
+        "('a', '2024-08-01', '700', '3.csv', 2, '2025-03-01'), ('a', '2024-06-01', '750', '3.csv', 3, '2025-03-01'), "
+        "('a', '2024-06-01', '760', '3.csv', 4, '2025-03-01')"
+    )
+    return con
+
+
+def test_each_line_that_says_something_else_is_kept_and_names_when_it_was_replaced(
+    lines: duckdb.DuckDBPyConnection,
+) -> None:
+    sql = macros()["typed_rows"]("raw.bank_statements", STATEMENTS, ["id"])
+
+    found = lines.execute(
+        f"select id, balance, _file, _line, strftime(_replaced_at, '%m') from ({sql}) order by id, _loaded_at, known_at"
+    ).fetchall()
+
+    assert found == [
+        ("a", 800, "1.csv", 2, "03"),
+        ("a", 760, "3.csv", 4, "03"),
+        ("a", 700, "3.csv", 2, None),
+        ("b", 300, "1.csv", 3, None),
+    ]
+
+
+def test_lines_of_one_file_with_times_of_their_own_are_no_repeats(lines: duckdb.DuckDBPyConnection) -> None:
+    sql = macros()["rejected_rows"]("bank", "statements", STATEMENTS, ["id"])
+
+    assert lines.execute(f"select file, line, value from ({sql})").fetchall() == [("3.csv", 3, "a")]
+
+
+def test_only_the_lines_of_a_new_load_are_read_beside_the_rows_that_are_stored(
+    lines: duckdb.DuckDBPyConnection,
+) -> None:
+    """Of the same keys: the first file's line of b is not made again, and what the second file said is not new."""
+    text = macros()["typed_rows"]("raw.new_statements", STATEMENTS, ["id"])
+    lines.execute("create table this_model as " + text.replace("raw.new_statements", "raw.bank_statements"))
+    lines.execute("delete from this_model where _file = '3.csv'")
+    lines.execute("update this_model set _replaced_at = null")
+    lines.execute("create view raw.new_statements as from raw.bank_statements where _file <> '1.csv'")
+    lines.execute("set variable loaded_from = timestamp '2025-02-01'")
+
+    made = text.replace("/* stored", "").replace("stored */", "")
+    found = lines.execute(f"select id, _file, strftime(_replaced_at, '%m') from ({made}) order by _loaded_at, known_at")
+
+    assert found.fetchall() == [("a", "1.csv", "03"), ("a", "3.csv", "03"), ("a", "3.csv", None)]

@@ -1,4 +1,4 @@
--- One row per loan, as applied for. Nothing here was written after the decision.
+-- One row per loan, as applied for, and line that says something else of it. Nothing here was written after the decision.
 with renamed as (
     select
         'lc-' || cast(loan_id as {{ dbt.type_string() }}) as application_id,
@@ -36,7 +36,10 @@ with renamed as (
         -- only the month of issue is published: deciding at its first moment can hide a fact, never leak one
         cast(issued_on as timestamp) as decided_at,
         cast(issued_on as timestamp) as known_at,
-        oldest_account_on
+        oldest_account_on,
+
+        _loaded_at,
+        _replaced_at
     from {{ ref('stg_lending_club__loans') }}
 )
 

@@ -1,11 +1,12 @@
--- One row per resolved loan. A loan still current, late, in grace or in default has no known outcome, and no row.
+-- One row per resolved loan, and line that says something else of it. A loan still current, late, in grace or in default
+-- has no known outcome, and no row.
 with paid as (
     select
         *,
         -- a loan that never paid is dated as if its last payment had been at issue
         cast(coalesce(last_payment_on, issued_on) as timestamp) as last_paid_at,
-        -- the file was written once the month of the newest payment in it was over
-        {{ months_later('cast(max(last_payment_on) over () as timestamp)', 1) }} as file_written_at
+        -- the line's file was written once the month of the newest payment by then was over
+        {{ months_later('cast(max(last_payment_on) over (order by _loaded_at) as timestamp)', 1) }} as file_written_at
     from {{ ref('stg_lending_club__loans') }}
 ),
 
@@ -36,7 +37,10 @@ renamed as (
         least(resolved_at, file_written_at) as outcome_at,
         -- Only months are published: what happened in May was certainly known when May was over, at the first moment
         -- of June. A decision dated that same moment does not count it (known_at < decided_at), though it might have.
-        least({{ months_later('resolved_at', 1) }}, file_written_at) as known_at
+        least({{ months_later('resolved_at', 1) }}, file_written_at) as known_at,
+
+        _loaded_at,
+        _replaced_at
     from resolved
 )
 

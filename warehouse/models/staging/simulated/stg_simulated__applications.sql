@@ -1,4 +1,4 @@
--- One row per application.
+-- One row per application and line that says something else of it.
 with typed as (
     {{ typed_rows(source('raw', 'simulated_applications'), **simulated_file('applications')) }}
 ),

@@ -6,3 +6,4 @@ with typed as (
 select
     {{ contract_columns('demographics') }}
 from typed
+where _replaced_at is null

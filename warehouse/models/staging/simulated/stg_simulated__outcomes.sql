@@ -1,4 +1,4 @@
--- One row per application whose outcome is known.
+-- One row per application whose outcome is known, and line that says something else of it.
 with typed as (
     {{ typed_rows(source('raw', 'simulated_outcomes'), **simulated_file('outcomes')) }}
 )

@@ -1,4 +1,4 @@
--- One row per borrower and statement.
+-- One row per borrower, statement and line that says something else of it.
 with typed as (
     {{ typed_rows(source('raw', 'simulated_statements'), **simulated_file('statements')) }}
 )

@@ -1,2 +1,7 @@
 -- One row per application: the probability of default it was drawn with. For monitoring alone.
-{{ typed_rows(source('raw', 'simulated_truth'), **simulated_file('truth')) }}
+with typed as (
+    {{ typed_rows(source('raw', 'simulated_truth'), **simulated_file('truth')) }}
+)
+
+select * from typed
+where _replaced_at is null

@@ -1,4 +1,4 @@
--- One row per account: renewing its credit limit for one month, decided when September's statement was known.
+-- One row per account and line of it: renewing its credit limit for one month, decided when September's statement was known.
 with renamed as (
     select
         'uci-' || cast(account_id as {{ dbt.type_string() }}) as application_id,
@@ -9,7 +9,10 @@ with renamed as (
         credit_limit,
 
         timestamp '2005-10-01 00:00:00' as decided_at,
-        timestamp '2005-10-01 00:00:00' as known_at
+        timestamp '2005-10-01 00:00:00' as known_at,
+
+        _loaded_at,
+        _replaced_at
     from {{ ref('stg_uci_credit_card__accounts') }}
 )
 

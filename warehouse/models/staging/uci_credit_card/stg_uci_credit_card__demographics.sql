@@ -8,6 +8,7 @@ with renamed as (
         marital_status,
         education
     from {{ ref('stg_uci_credit_card__accounts') }}
+    where _replaced_at is null
 )
 
 select

@@ -1,4 +1,4 @@
--- One row per account and month, April to September 2005.
+-- One row per account, month and line of it, April to September 2005.
 with renamed as (
     {% for month in uci_credit_card_months() %}
     select
@@ -11,7 +11,10 @@ with renamed as (
         greatest({{ month.status }}, 0) as months_past_due,
 
         date '{{ month.ended_on }}' as statement_on,
-        timestamp '{{ month.ended_on }} 00:00:00' as known_at
+        timestamp '{{ month.ended_on }} 00:00:00' as known_at,
+
+        _loaded_at,
+        _replaced_at
     from {{ ref('stg_uci_credit_card__accounts') }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
