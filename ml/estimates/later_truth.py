@@ -7,7 +7,7 @@ from ml.bundle.scorer import Scorer
 from ml.estimates.estimate import Estimator
 from ml.estimates.grades import DEFAULTS_SO_FAR, POOLED_DEFAULT_RATE, PerformanceEstimate, grade
 from ml.estimates.labelled_reference import compared_features, decided_months, read_month, read_reference
-from ml.estimates.recording import estimate_month
+from ml.estimates.recording import METHODS, estimate_month
 from ml.estimates.stored import TABLE, earlier_grades, stored_estimates
 from ml.monitoring.limits import EstimateRule
 from ml.monitoring.samples import MonitoredModel
@@ -52,7 +52,7 @@ def add_truth(settings: Settings, model: MonitoredModel, scorer: Scorer) -> tupl
             decided, features = read_month(con, month), compared_features(con, scorer, model, month)
             found = {
                 (row.metric, row.method): row
-                for method in sorted({row.method for row in stored[month] if _is_graded(row)})
+                for method in METHODS
                 for row in estimate_month(
                     estimator,
                     method,

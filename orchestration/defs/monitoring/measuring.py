@@ -52,7 +52,10 @@ def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion
 def replaced_versions(settings: Settings, source: str) -> list[MonitoredModel]:
     """Versions that were champion and have no role now, oldest first; not archived ones, whose rows may be gone."""
     champion, challenger = champion_of(settings, source), challenger_of(settings, source)
-    in_a_role = [each for each in (champion, challenger and challenger.deployment) if each is not None]
+    in_a_role = [
+        *([champion] if champion is not None else []),
+        *([challenger.deployment] if challenger is not None else []),
+    ]
     kept = {(each.name, each.version) for each in list_versions(settings, source) if not each.archived}
     kept -= {(each.model_name, each.model_version) for each in in_a_role}
     past = ((each.deployment.model_name, each.deployment.model_version) for each in read_history(settings, source))
