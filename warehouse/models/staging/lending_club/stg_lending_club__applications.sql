@@ -1,4 +1,4 @@
--- One row per loan, as applied for, and line that says something else of it. Nothing here was written after the decision.
+-- One row per loan as applied for, and line that says something else of it. Nothing was written after the decision.
 with renamed as (
     select
         'lc-' || cast(loan_id as {{ dbt.type_string() }}) as application_id,

@@ -1,4 +1,4 @@
--- One row per resolved loan, and line that says something else of it. A loan still current, late, in grace or in default
+-- One row per resolved loan, and line that says something else. A loan still current, late, in grace or in default
 -- has no known outcome, and no row.
 with paid as (
     select

@@ -1,4 +1,4 @@
--- One row per account and line of it: renewing its credit limit for one month, decided when September's statement was known.
+-- One row per account and line of it: renewing its limit for one month, decided when September's statement was known.
 with renamed as (
     select
         'uci-' || cast(account_id as {{ dbt.type_string() }}) as application_id,
