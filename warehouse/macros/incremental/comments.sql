@@ -18,6 +18,12 @@
             {%- endfor -%}
         {%- endfor -%}
     {%- endif -%}
+    {#- typed_rows adds this one, which no model that it reads has -#}
+    {%- if '_replaced_at' not in columns and node.name.startswith('stg_') -%}
+        {%- do columns.update({
+            '_replaced_at': 'When the next line that says something else of the row was loaded, UTC; null for the newest.'
+        }) -%}
+    {%- endif -%}
     {{ return({
         'text': node.description | trim, 'columns': columns, 'hash': local_md5(node.description ~ tojson(columns, sort_keys=true)),
     }) }}

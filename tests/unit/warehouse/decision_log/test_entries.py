@@ -10,6 +10,8 @@ from warehouse.lake.comments import description
 from warehouse.settings import REPOSITORY
 
 WORDS = {"route": set(get_args(RouteWord)), "role": set(get_args(RoleWord))}
+#: A role in monitoring.performance_estimates alone: of a version that decides no more.
+REPLACED = "replaced"
 _COMPARED = re.compile(r"\b(route|role)\s*(?:<>|!=|=|in)\s*\(?((?:'\w+'(?:,\s*)?)+)")
 
 
@@ -23,7 +25,7 @@ def test_sql_asks_for_no_other_word() -> None:
         for word in re.findall(r"\w+", words)
     }
 
-    assert {word for column, word in asked if word not in WORDS[column]} == set()
+    assert {word for column, word in asked if word not in WORDS[column]} == {REPLACED}
     assert {("route", "backfill"), ("route", "inline_batch"), ("role", "challenger")} <= asked
 
 

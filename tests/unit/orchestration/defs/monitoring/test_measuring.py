@@ -1,7 +1,10 @@
 """Champion and challenger are measured each on its own decisions, and a version on trial is not published by a run."""
 
+from dataclasses import replace
+
 from ml.monitoring.samples import PREDICTIONS, SHADOW_PREDICTIONS
-from ml.rollout.promotion import archive, promote
+from ml.registry.registered_version import get_version, record_version
+from ml.rollout.promotion import publish
 from orchestration.defs.monitoring.measuring import monitored_versions, replaced_versions
 from orchestration.lib.champions import champion_of, was_in_service
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model
@@ -46,9 +49,9 @@ def test_a_champion_that_was_replaced_is_graded_on_unless_it_is_archived(home: S
     publish_model(home)
     challenge_with_second(home)
     while_on_trial = replaced_versions(home, SOURCE)
-    promote(home, VERSION, source=SOURCE, by="ann", why="better")
+    publish(home, get_version(home, SOURCE, VERSION), by="ann")
     afterwards = replaced_versions(home, SOURCE)
-    archive(home, 1, source=SOURCE)
+    record_version(home, replace(get_version(home, SOURCE, 1), archived=True))
 
     assert (while_on_trial, [each.version for each in afterwards]) == ([], [1])
     assert replaced_versions(home, SOURCE) == []
