@@ -193,6 +193,22 @@ def _planted(settings: Settings, table: str, change: str) -> Iterator[None]:
             con.execute("commit")
 
 
+def test_no_statement_compares_each_row_with_each(built: Settings) -> None:
+    """A left join on a condition that mixes both sides in one expression grows with the square of the rows."""
+    manifest = json.loads((built.home / BUILT).read_text())
+    texts = {
+        node["name"]: node["compiled_code"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in ("model", "test") and node.get("compiled_code")
+    }
+
+    with connect(built) as con:
+        plans = {name: con.execute(f"explain {text}").fetchall()[0][1] for name, text in texts.items()}
+
+    assert len(plans) > 150
+    assert [name for name, plan in plans.items() if "BLOCKWISE_NL_JOIN" in plan] == []
+
+
 def test_a_value_that_cannot_be_typed_is_quarantined_and_its_neighbours_go_on(built: Settings) -> None:
     quarantined = _rows(
         built,

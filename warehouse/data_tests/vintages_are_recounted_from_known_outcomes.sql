@@ -15,14 +15,13 @@ with lives as (
     inner join {{ ref('int_lenders') }} as lenders on lenders.source = exposures.source
 ),
 
-compared as (
+-- an inner join, filtered: a left join on such conditions would compare each vintage with each loan of all months
+recounted as (
     select
         vintages.source,
         vintages.vintage,
         vintages.months_on_book,
-        vintages.n_observed,
-        vintages.n_defaults,
-        count(exposures.application_id) as n_observed_recounted,
+        count(*) as n_observed,
         count(
             case
                 when
@@ -31,9 +30,9 @@ compared as (
                     < {{ months_later('exposures.decided_at', 'vintages.months_on_book') }}
                     then 1
             end
-        ) as n_defaults_recounted
+        ) as n_defaults
     from {{ ref('vintages') }} as vintages
-    left join lives as exposures
+    inner join lives as exposures
         on exposures.source = vintages.source
         and cast(date_trunc('month', exposures.decided_at) as date) = vintages.vintage
         and (
@@ -43,10 +42,25 @@ compared as (
     left join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = exposures.application_id
     -- every sixth month says as much, in a sixth of the time
     where vintages.months_on_book % 6 = 0
-    group by
-        vintages.source, vintages.vintage, vintages.months_on_book, vintages.n_observed, vintages.n_defaults
+    group by vintages.source, vintages.vintage, vintages.months_on_book
 )
 
-select *
-from compared
-where n_observed <> n_observed_recounted or n_defaults <> n_defaults_recounted
+select
+    vintages.source,
+    vintages.vintage,
+    vintages.months_on_book,
+    vintages.n_observed,
+    vintages.n_defaults,
+    coalesce(recounted.n_observed, 0) as n_observed_recounted,
+    coalesce(recounted.n_defaults, 0) as n_defaults_recounted
+from {{ ref('vintages') }} as vintages
+left join recounted
+    on recounted.source = vintages.source
+    and recounted.vintage = vintages.vintage
+    and recounted.months_on_book = vintages.months_on_book
+where
+    vintages.months_on_book % 6 = 0
+    and (
+        vintages.n_observed <> coalesce(recounted.n_observed, 0)
+        or vintages.n_defaults <> coalesce(recounted.n_defaults, 0)
+    )

@@ -8,7 +8,15 @@
 {#- Whether a version is the one that was known before a point: the newest known before it. -#}
 {% macro known_version(rows, points) -%}
     {{ known_before(rows, points) }}
-    and coalesce({{ rows }}.superseded_at >= {{ points }}.known_until, true)
+    and {{ counts_until(rows) }} >= {{ points }}.known_until
+{%- endmacro %}
+
+{#-
+    When a version stops to count; the newest never does. Compared with a column, this has one relation on each side:
+    coalesce(superseded_at > column, true) has both in one expression, for which a left join compares each row with each.
+-#}
+{% macro counts_until(rows) -%}
+    coalesce({{ rows }}.superseded_at, cast('9999-12-31' as timestamp))
 {%- endmacro %}
 
 {#-

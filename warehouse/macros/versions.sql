@@ -188,7 +188,7 @@ where not is_withdrawn
 
 {#- Whether a version was the one known at a lender's clock. At its first moment too: a clock is the newest known_at. -#}
 {% macro known_at_clock(rows, clock_at) -%}
-    {{ rows }}.known_at <= {{ clock_at }} and coalesce({{ rows }}.superseded_at > {{ clock_at }}, true)
+    {{ rows }}.known_at <= {{ clock_at }} and {{ counts_until(rows) }} > {{ clock_at }}
 {%- endmacro %}
 
 {#-
