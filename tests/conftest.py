@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Beside the folders of xdist's processes, where there are any: all of them share what is made once."""
     base = tmp_path_factory.getbasetemp()
     made_once.keep_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once")
+
+
+@pytest.fixture(autouse=True)
+def usual_signals() -> None:
+    """What a test starts inherits that a signal is ignored: of a shell's background, or of what another test left."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @pytest.fixture

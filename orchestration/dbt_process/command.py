@@ -26,9 +26,15 @@ def run_ready(arguments: list[str]) -> int | None:
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(address)
-            # it works on this process's output, in its directory and environment
+            # it works on this process's output, in its directory and environment, and writes for the same readers
             socket.send_fds(connection, [b"\0"], [1, 2])
-            order = {"arguments": arguments, "directory": str(Path.cwd()), "environment": dict(os.environ)}
+            os.umask(mask := os.umask(0o077))  # there is no way to only ask for it
+            order = {
+                "arguments": arguments,
+                "directory": str(Path.cwd()),
+                "environment": dict(os.environ),
+                "umask": mask,
+            }
             answers = connection.makefile("rw")
             answers.write(json.dumps(order) + "\n")
             answers.flush()

@@ -94,6 +94,7 @@ def _run(connection: socket.socket) -> NoReturn:
     os.environ.clear()
     os.environ.update(order["environment"])
     os.chdir(order["directory"])
+    os.umask(order["umask"])
     sys.argv = ["dbt", *order["arguments"]]
     answers.write(f"{os.getpid()}\n")
     answers.flush()

@@ -36,14 +36,6 @@ ready.serve(socket.socket(fileno=int(sys.argv[1])))
 """
 
 
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """A shell ignores Ctrl-C for what it starts in the background, and whatever that starts inherits it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address of a ready process, and the process."""
@@ -106,6 +98,21 @@ def test_a_command_has_ended_what_it_does_at_exit_when_its_output_ends(
     asked.communicate(timeout=60)
 
     assert (tmp_path / "lease").exists()
+
+
+def test_what_a_command_writes_has_the_callers_rights(
+    command: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """The ready process may have been started by another one."""
+    for mask in (0o077, 0o022):
+        before = os.umask(mask)
+        try:
+            asked = command(f"import sys; open({str(tmp_path / oct(mask))!r}, 'x').close(); sys.exit(0)")
+        finally:
+            os.umask(before)
+        assert asked.wait(timeout=60) == 0
+
+    assert [(tmp_path / oct(mask)).stat().st_mode & 0o777 for mask in (0o077, 0o022)] == [0o600, 0o644]
 
 
 def test_an_interrupt_reaches_the_command(command: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
