@@ -1,5 +1,6 @@
 """What became true of the months that a version decided before another took its place."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -35,13 +36,14 @@ def months_to_grade(settings: Settings, model: MonitoredModel) -> tuple[date, ..
         )
 
 
-def add_truth(settings: Settings, model: MonitoredModel, scorer: Scorer) -> tuple[PerformanceEstimate, ...]:
-    """Grade :func:`months_to_grade` of a replaced version; returns all its rows.
+def add_truth(
+    settings: Settings, model: MonitoredModel, scorer: Scorer, months: Sequence[date]
+) -> tuple[PerformanceEstimate, ...]:
+    """Grade ``months`` of a replaced version, as :func:`months_to_grade` found them; returns all its rows.
 
     What was estimated, and whether that was an alarm, stays as it was: only what became true is added, with the
     estimate of the same decisions. Defaults so far and months judged together are not graded.
     """
-    months = months_to_grade(settings, model)
     with connect(settings) as con:
         stored, earlier = stored_estimates(con, model), earlier_grades(con, model)
         reference, newest = read_reference(con, scorer, model, snapshot=scorer.bundle.lineage.lake_snapshot)

@@ -56,5 +56,5 @@ if __name__ == "__main__":
     code = run_ready(sys.argv[1:])
     if code is None:
         dbt = str(Path(sys.executable).with_name("dbt"))
-        os.execv(dbt, [dbt, *sys.argv[1:]])  # noqa: S606
+        os.execv(dbt, [dbt, *sys.argv[1:]])  # noqa: S606  # dbt, of this environment
     sys.exit(code)

@@ -44,7 +44,7 @@ def have_dbt_ready() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  # this program again
             [sys.executable, "-u", "-m", "orchestration.dbt_process", str(listener.fileno())],
             stdin=subprocess.PIPE,  # closed when this process ends, however it does
             pass_fds=[listener.fileno()],

@@ -40,6 +40,9 @@ class OnlyDaemon:
 
     def take(self) -> None:
         """Wait for the turn, then keep it while this process lives; SIGTERM ends the process if it is lost."""
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+            # inherited from what started this process: a lost turn would end nothing, and two daemons would go on
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # a daemon thread: the turn ends with the process, however that ends
         threading.Thread(target=self._hold, name="only-daemon", daemon=True).start()
         self._has_turn.wait()

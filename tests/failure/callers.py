@@ -28,6 +28,7 @@ class Told:
 
     ``scores``: id and probability of every 200. ``applications``: those that were sent with a key.
     ``n_unanswered``: requests that got no answer; ``n_sent_again``: those that were then sent again.
+    ``refused``: set by the first answer that is no score, while the callers still work.
     """
 
     scores: list[tuple[str, float]] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Told:
     versions: Counter[int] = field(default_factory=Counter)
     n_unanswered: int = 0
     n_sent_again: int = 0
+    refused: Event = field(default_factory=Event)
 
     def add(self, other: "Told") -> None:
         """Add the answers of another caller."""
@@ -50,13 +52,13 @@ class Told:
 class Caller:
     """One caller: a connection, one request at a time, and a new connection if the last was lost."""
 
-    def __init__(self, name: str, port: int, serving_home: ServingHome, *, has_keys: bool):
+    def __init__(self, name: str, port: int, serving_home: ServingHome, *, has_keys: bool, refused: Event):
         self._name = name
         self._has_keys = has_keys
         self._headers = serving_home.headers | {"Content-Type": "application/json"}
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
         self._is_refused = False
-        self.told = Told()
+        self.told = Told(refused=refused)
 
     def call_until(self, stop: Event) -> Told:
         """Score one application after the other; the last one is seen through to its answer."""
@@ -93,6 +95,7 @@ class Caller:
         self._is_refused = False
         self.told.statuses[response.status] += 1
         if response.status != 200:
+            self.told.refused.set()
             time.sleep(_PAUSE_SECONDS)
             return False
         self.told.scores.append((answer["decision_id"], answer["probability"]))
@@ -104,7 +107,10 @@ class Caller:
 def calling(port: int, serving_home: ServingHome, *, n_callers: int = 6) -> Iterator[Told]:
     """Callers that work while the block runs; after it their answers are complete."""
     stop, total = Event(), Told()
-    callers = [Caller(f"caller-{number}", port, serving_home, has_keys=number % 2 == 0) for number in range(n_callers)]
+    callers = [
+        Caller(f"caller-{number}", port, serving_home, has_keys=number % 2 == 0, refused=total.refused)
+        for number in range(n_callers)
+    ]
     with ThreadPoolExecutor(n_callers) as threads:
         running = [threads.submit(caller.call_until, stop) for caller in callers]
         try:

@@ -1,6 +1,5 @@
 """The drill: under load a home is backed up, destroyed and restored elsewhere, and goes on from there."""
 
-import os
 import shutil
 import time
 from contextlib import closing
@@ -20,8 +19,7 @@ from warehouse.backup.store import open_store
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
-#: What docs/recovery.md tells of a drill is LOANLAKE_TEST_REPLAYED=1000.
-N_REPLAYED = int(os.environ.get("LOANLAKE_TEST_REPLAYED", "200"))
+N_REPLAYED = 1_000
 #: What the brief of recovery requires of an example lender: decisions of 5 minutes may be lost, a minute to be back.
 MOST_LOST_SECONDS = 300
 MOST_RESTORE_SECONDS = 60

@@ -42,7 +42,7 @@ class Pulled:
     def require_newest(self, con: "duckdb.DuckDBPyConnection", source: str, entity: str) -> None:
         """Raise LakeBusyError unless the lake is as it was when the pull began; within the transaction that loads it.
 
-        Two pulls at once, such as on two machines of a team, would otherwise both load the same rows.
+        Two pulls at the same time, such as on two machines of a team, would otherwise both load the same rows.
         """
         newest = newest_pull(con, source, entity)
         if (newest.file if newest else None) != self.after:

@@ -69,8 +69,8 @@ def performance_estimates(context: dg.AssetExecutionContext) -> dg.MaterializeRe
 def _grade_replaced(settings: Settings, source: str) -> list[int]:
     graded = []
     for model in replaced_versions(settings, source):
-        if months_to_grade(settings, model):
-            add_truth(settings, model, Scorer(load_registered(settings, source, model.version)))
+        if months := months_to_grade(settings, model):
+            add_truth(settings, model, Scorer(load_registered(settings, source, model.version)), months)
             graded.append(model.version)
     return graded
 

@@ -101,7 +101,7 @@ def _written(pulled: Pulled) -> str:
 def _same_version(target: Target, known: TableColumns, columns: Sequence[str], key: Sequence[str]) -> str:
     """SQL of the newest pulled version of a row's key, if it has the same values; a column it lacks is null.
 
-    A correction that came as a file is no version of the source's: compared with it, the row would undo it.
+    A correction that came as a file is not a version of the source's: compared with it, the row would undo it.
     """
     loaded = {*known.first, *known.later}
     values = ", ".join(

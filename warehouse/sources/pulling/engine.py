@@ -14,7 +14,7 @@ def require_dlt() -> None:
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     os.environ["DLT_PROJECT_DIR"] = os.devnull
     try:
-        import dlt  # noqa: F401
+        import dlt  # noqa: F401  # only whether it is installed
     except ImportError as error:
         raise SettingError(
             f"databases and APIs are read with dlt, which is not installed ({error}): pip install 'loanlake[dlt]'"

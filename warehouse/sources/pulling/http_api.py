@@ -147,7 +147,7 @@ def _exact(response: "Response", *_: object, **__: object) -> None:
     response.raise_for_status()
     if response.status_code != 200:
         raise HTTPError(f"{response.status_code} {response.reason}", response=response)
-    response.json = lambda **_: read_json(response.content)  # type: ignore[method-assign]
+    response.json = lambda **_: read_json(response.content)  # type: ignore[method-assign]  # dlt offers no other place
 
 
 def _require_items(name: str, pull: PullSettings, response: "Response") -> None:

@@ -44,7 +44,7 @@ class Replaced:
         with writer("test data", settings) as con:
             con.execute("insert into training.lbl_default from main.late")
         self.waiting = months_to_grade(settings, MODEL)
-        self.after = add_truth(settings, MODEL, self.scorer)
+        self.after = add_truth(settings, MODEL, self.scorer, self.waiting)
 
     def of(self, rows: tuple[PerformanceEstimate, ...], month: date) -> dict[tuple[str, str], PerformanceEstimate]:
         return {(row.metric, row.method): row for row in rows if row.month == month}

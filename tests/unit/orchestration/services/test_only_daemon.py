@@ -16,12 +16,13 @@ from orchestration.services.only_daemon import OnlyDaemon
 from warehouse.settings import Settings
 from warehouse.team import server
 
-#: Stands in for the daemon: says that it runs, and goes on until it is told to end.
+#: Stands in for the daemon: says that it runs, and goes on until it is told to end; started where that was ignored.
 _STAND_IN = """
-import sys, time
+import signal, sys, time
 from orchestration.services.only_daemon import OnlyDaemon
 from warehouse.settings import Settings
 
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 say = lambda line: print(line, flush=True)
 OnlyDaemon(Settings.from_environment(), say=say).take()
 say("runs")

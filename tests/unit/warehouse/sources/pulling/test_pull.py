@@ -219,7 +219,7 @@ def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
                 "insert into raw.files by name select * replace ('other.parquet' as file, 'x' as sha256, "
                 "loaded_at + interval 1 second as loaded_at) from raw.files"
             )
-        return load(*arguments)  # type: ignore[arg-type]
+        return load(*arguments)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(pulling, "ingest_pulled", other_first)
     with pytest.raises(LakeBusyError, match=r"another loaded other\.parquet meanwhile; nothing of this one was loaded"):
