@@ -50,25 +50,22 @@ def _erase_from_object_store(settings: Settings, changed: Mapping[str, str]) -> 
     """Replace a team's copies of changed bundles, which MLflow keeps in the object store."""
     if not settings.mlflow_artifact_root.startswith(object_store.SCHEME):
         return
-    bucket, _, prefix = settings.mlflow_artifact_root.removeprefix(object_store.SCHEME).partition("/")
     now = {sha256_of(manifest): manifest.parent for manifest in settings.bundles.glob(f"**/{MANIFEST}")}
     client = object_store.client()
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 
-    def content(key: str) -> bytes:
+    def content(bucket: str, key: str) -> bytes:
         found: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
         return found
 
-    for key in keys:
+    for bucket, key in list(object_store.objects_below(client, settings.mlflow_artifact_root)):
         if key.endswith("/MLmodel"):
-            text = before = content(key)
+            text = before = content(bucket, key)
             for old, new in changed.items():
                 text = text.replace(old.encode(), new.encode())
             if text != before:
                 client.put_object(Bucket=bucket, Key=key, Body=text)
         if key.endswith(f"/{MANIFEST}"):
-            directory = now.get(changed.get(hashlib.sha256(content(key)).hexdigest(), ""))
+            directory = now.get(changed.get(hashlib.sha256(content(bucket, key)).hexdigest(), ""))
             for path in sorted(directory.iterdir()) if directory is not None else ():
                 client.put_object(Bucket=bucket, Key=f"{key.removesuffix(MANIFEST)}{path.name}", Body=path.read_bytes())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from warehouse.people.erasure import ERASED
 from warehouse.settings import Settings
-from warehouse.team import push, server
+from warehouse.team import object_store, push, server
 
 _SQLITE = b"SQLite format 3\0"
 _BUSY_SECONDS = 20.0
@@ -24,12 +24,12 @@ _NO_TEXTS = {".parquet", ".npz", ".onnx", ".ubj", ".png"}
 def erase_texts(settings: Settings, pattern: str) -> int:
     """Erase matches from every text file of the home; return the number of changed files.
 
-    Not here: the lake, landing files, inbox, decision log and online store. In a team also from its server.
+    Not here: the lake, landing files, inbox, decision log and online store. In a team also from its servers.
     """
     found = re.compile(pattern)
     n_changed = sum(_erase_from_file(path, found) for path in _files(settings))
     if settings.catalog is not None:
-        n_changed += _erase_from_server(settings, pattern)
+        n_changed += _erase_from_server(settings, pattern) + _erase_from_objects(settings, found)
         push(settings, settings.pages, *(settings.versions(lender) for lender in settings.recorded_lenders()))
     return n_changed
 
@@ -106,6 +106,23 @@ def _erase_from_server(settings: Settings, pattern: str) -> int:
                 [words, ERASED, words],
             )
             n_changed += changed.rowcount > 0
+    return n_changed
+
+
+def _erase_from_objects(settings: Settings, pattern: re.Pattern[str]) -> int:
+    """Erase matches from what MLflow and Dagster keep in a team's object store, as from their files in a home."""
+    places = [place for place in (settings.run_logs, settings.mlflow_artifact_root) if place]
+    n_changed = 0
+    for place in places if all(place.startswith(object_store.SCHEME) for place in places) else ():
+        client = object_store.client()
+        for bucket, key in list(object_store.objects_below(client, place)):
+            if Path(key).suffix in _NO_TEXTS:
+                continue
+            content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            erased = re.sub(pattern.pattern.encode(), lambda match: b"*" * len(match[0]), content)
+            if erased != content:
+                client.put_object(Bucket=bucket, Key=key, Body=erased)
+                n_changed += 1
     return n_changed
 
 

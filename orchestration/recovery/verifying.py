@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +14,24 @@ from ml.registry.training_set_export import export_training_set
 from warehouse.backup.checking import Damage, damaged_files, damaged_parts, damaged_tables
 from warehouse.backup.manifest import Manifest
 from warehouse.backup.restoring import restore_files
+from warehouse.backup.servers.database import scratch_database
 from warehouse.backup.store import Store
 from warehouse.backup.target import backup_turn
-from warehouse.errors import BackupError, LoanlakeError
+from warehouse.errors import BackupError, LoanlakeError, SettingError
 from warehouse.settings import Settings
 
 #: Not needed to read the lake, or to replay a decision.
-_NOT_NEEDED = ("landing/", "inbox/", "mlflow/", "dagster/", "walk_forward/", "searches/", "reports/", "candidates/")
+_NOT_NEEDED = (
+    "landing/",
+    "inbox/",
+    "servers/objects/",
+    "mlflow/",
+    "dagster/",
+    "walk_forward/",
+    "searches/",
+    "reports/",
+    "candidates/",
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,8 @@ def verify(settings: Settings, store: Store, manifest: Manifest, *, n_decisions:
         damages = [*damaged_files(manifest, parts), *problems]
         return Verified(tuple(damages), 0, 0, (), time.monotonic() - started, n_aside)
     damages = []
-    with tempfile.TemporaryDirectory(prefix="loanlake-verify-") as place:
-        own = home_at(settings, Path(place).resolve() / "home")
+    with tempfile.TemporaryDirectory(prefix="loanlake-verify-") as place, scratch_of(settings, manifest) as catalog:
+        own = home_at(settings, Path(place).resolve() / "home", catalog=catalog)
         restore_files(own, store, manifest, link=True, wanted=lambda path: not path.startswith(_NOT_NEEDED))
         damages += damaged_tables(own, manifest)
         n_replayed = check_decisions(own, n_decisions, damages)
@@ -70,10 +82,30 @@ def _set_aside(settings: Settings, store: Store, parts: Iterable[str]) -> tuple[
     return n_aside, []
 
 
-def home_at(settings: Settings, home: Path, *, decision_copy: Path | None = None) -> Settings:
-    """The settings of another home, with its own places."""
+def home_at(
+    settings: Settings, home: Path, *, decision_copy: Path | None = None, catalog: str | None = None
+) -> Settings:
+    """The settings of another home, with its own places; ``catalog``: the database of a team's backup."""
     data = f"{home / 'lake' / 'data'}/"
-    return replace(settings, home=home, lake_data=data, catalog=None, redis_url=None, decision_copy=decision_copy)
+    return replace(settings, home=home, lake_data=data, catalog=catalog, redis_url=None, decision_copy=decision_copy)
+
+
+@contextmanager
+def scratch_of(settings: Settings, manifest: Manifest) -> Iterator[str | None]:
+    """A database to restore a team's backup into, beside the team's own, dropped at the end; None for a home's.
+
+    Raises SettingError where no team is set, BackupError where its user may not create one.
+    """
+    if not manifest.is_of_team:
+        yield None
+        return
+    if settings.catalog is None:
+        raise SettingError(
+            f"{manifest.backup_id} is of a team: to check it, set LOANLAKE_CATALOG to a server on which a database may "
+            "be created, such as the team's own"
+        )
+    with scratch_database(settings) as catalog:
+        yield catalog
 
 
 def check_decisions(settings: Settings, n: int, damages: list[Damage]) -> int:
@@ -130,12 +162,16 @@ def drill(
     to: Path,
     n_decisions: int,
 ) -> Drilled:
-    """Restore a backup into a new home at ``to`` and check it there; ``restore`` returns its seconds."""
+    """Restore a backup into a new home at ``to`` and check it there; ``restore`` returns its seconds.
+
+    A team's into a database of its own, which is dropped at the end, with its data files in the home.
+    """
     lost = (datetime.now(UTC) - manifest.started_at).total_seconds()
-    own = home_at(settings, to)
-    seconds = restore(own)
-    started = time.monotonic()
-    damages = damaged_tables(own, manifest)
-    n_replayed = check_decisions(own, n_decisions, damages)
-    training_sets = check_training_sets(own, damages)
+    with scratch_of(settings, manifest) as catalog:
+        own = home_at(settings, to, catalog=catalog)
+        seconds = restore(own)
+        started = time.monotonic()
+        damages = damaged_tables(own, manifest)
+        n_replayed = check_decisions(own, n_decisions, damages)
+        training_sets = check_training_sets(own, damages)
     return Drilled(tuple(damages), lost, seconds, time.monotonic() - started, n_replayed, training_sets)

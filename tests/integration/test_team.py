@@ -11,6 +11,7 @@ machine `test_main_job.py`, `test_serving.py` and `test_provenance.py` show the 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -29,6 +30,8 @@ from orchestration.defs.training import steps
 from orchestration.lib.layers import DRIFT_REPORT
 from orchestration.people.erasure import erase_person
 from orchestration.people.export import export_person
+from orchestration.recovery.restoring import restore
+from orchestration.recovery.verifying import verify
 from orchestration.running.instance import prepare_dagster_home
 from orchestration.services.status import status_text
 from serving.access.keys import KeyStore
@@ -38,9 +41,12 @@ from tests.bytes_of_home import files_that_name
 from tests.small_lender import LENDER, Home, judge_by_what_decides
 from tests.tls_servers import TlsServers
 from warehouse import decision_log
+from warehouse.backup.creating import create_backup
+from warehouse.backup.servers.database import scratch_database
+from warehouse.backup.store import open_store
 from warehouse.doctor.commands import doctor
-from warehouse.errors import NotFoundError, TeamError
-from warehouse.lake.connection import DEV, attach, connect, lease
+from warehouse.errors import LakeError, NotFoundError, TeamError
+from warehouse.lake.connection import DEV, attach, connect, lease, writer
 from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
 from warehouse.settings import Settings
 from warehouse.team import object_store
@@ -72,7 +78,9 @@ class Lender:
     run: dg.ExecuteInProcessResult
     api: Settings
     servers: TlsServers
+    backups: str
     decision_id: str = ""
+    erased: str = ""
 
     @property
     def borrower(self) -> str:
@@ -92,7 +100,8 @@ def lender(tmp_path_factory: pytest.TempPathFactory, give_parse: Callable[[Setti
     folder = tmp_path_factory.mktemp("team")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         variables, own_servers = stack.enter_context(team_servers.servers_over_tls(folder / "moto.log"))
-        for name, value in (variables | {"LOANLAKE_HOME": str(folder / "worker")}).items():
+        of_backups = {"LOANLAKE_BACKUP_TARGET": str(folder / "backups"), "LOANLAKE_ERASURE_KEY": "e" * 32}
+        for name, value in (variables | of_backups | {"LOANLAKE_HOME": str(folder / "worker")}).items():
             patch.setenv(name, value)
         settings = Settings.from_environment()
         give_parse(settings)
@@ -103,7 +112,7 @@ def lender(tmp_path_factory: pytest.TempPathFactory, give_parse: Callable[[Setti
             # the report of drift is files of the worker, as on one machine
             run = home.run(MAIN_PATH - dg.AssetSelection.assets(DRIFT_REPORT))
             api = replace(settings, home=folder / "api", machine="api")
-            yield Lender(home, run, api, own_servers)
+            yield Lender(home, run, api, own_servers, of_backups["LOANLAKE_BACKUP_TARGET"])
 
 
 def test_the_run_publishes_a_model(lender: Lender) -> None:
@@ -179,6 +188,16 @@ def test_no_password_is_in_a_file_of_a_home(lender: Lender) -> None:
         assert files_that_name(settings, [team_servers.PASSWORD]) == []
 
 
+def test_a_second_lake_on_the_same_prefix_is_refused(lender: Lender) -> None:
+    """Its maintenance would delete the first one's files, which it does not know."""
+    with (
+        scratch_database(lender.worker.settings) as catalog,
+        pytest.raises(LakeError, match=r"a lake was here, so no new one .*LOANLAKE_LAKE_DATA to a place of its own"),
+        writer("test", replace(lender.worker.settings, catalog=catalog)),
+    ):
+        pass
+
+
 def test_another_authority_is_refused_in_words_by_each_server(lender: Lender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that poses as the team's must get no password, and the answer must say what is wrong."""
     authority, other = str(lender.servers.authority), str(lender.servers.other_authority)
@@ -212,14 +231,30 @@ def test_an_analysts_lake_is_beside_the_teams_and_takes_no_lease_of_it(lender: L
     assert dev_lakes(settings) == []
 
 
+def test_a_backup_of_the_team_is_found_good_by_restoring_it_beside_the_team(lender: Lender) -> None:
+    settings, store = lender.worker.settings, open_store(lender.backups, None, create=True)
+
+    made = create_backup(settings, store)
+    found = verify(settings, store, made.manifest, n_decisions=10)
+
+    assert [str(damage) for damage in found.damages] == []
+    assert (found.n_replayed, len(found.training_sets)) == (4, 1)  # those asked for here
+    assert found.n_tables > 40
+
+
 def test_a_person_is_exported_and_erased_everywhere(lender: Lender) -> None:
     settings, borrower = lender.worker.settings, lender.borrower
+    lender.erased = borrower
     ((n_decisions,),) = lender.worker.rows(f"select count(*) from serving.predictions where borrower_id = '{borrower}'")
     exported = export_person(settings, borrower, by="tests")
+    printed = {"Bucket": "lender", "Key": "lake-dagster/storage/run/step.err"}
+    object_store.client().put_object(**printed, Body=f"a step wrote {borrower}, not {borrower}0".encode())
 
     erased = erase_person(settings, borrower, reason="a request", by="tests", at_once=True)
 
     assert n_decisions >= 4  # those asked for here
+    left = object_store.client().get_object(**printed)["Body"].read().decode()
+    assert left == f"a step wrote {'*' * len(borrower)}, not {borrower}0"
     assert len(exported["lake"]["serving.predictions"]) == n_decisions
     assert erased.counts["serving.predictions"] == n_decisions
     with pytest.raises(NotFoundError):
@@ -236,3 +271,32 @@ def test_maintenance_keeps_every_row(lender: Lender) -> None:
     assert lender.worker.rows("select count(*), sum(requested_amount) from core.int_applications") == before
     with connect(lender.api) as con:
         assert con.execute("select count(*) from monitoring.gate_results").fetchone() != (0,)
+
+
+def test_a_restored_team_goes_on_without_whom_was_erased_since(lender: Lender, tmp_path: Path) -> None:
+    """Into another database, prefix and home, with the services that a run needs; the person was in the backup."""
+    settings, store = lender.worker.settings, open_store(lender.backups, None)
+    with pytest.MonkeyPatch.context() as patch, scratch_database(settings) as catalog:
+        for name, value in {
+            "LOANLAKE_CATALOG": f"postgres:{catalog}",
+            "LOANLAKE_LAKE_DATA": "s3://lender/again",
+            "LOANLAKE_HOME": str(tmp_path / "again"),
+        }.items():
+            patch.setenv(name, value)
+        own = Settings.from_environment()
+
+        done = restore(own, store, store.manifest(), by="tests", say=lambda _: None)
+
+        with connect(own) as con:
+            rows = con.execute("select count(*) from core.int_statements where borrower_id = ?", [lender.erased])
+            assert rows.fetchone() == (0,)
+            assert con.execute("select count(*) from core.int_applications").fetchone() != (0,)
+        assert done.n_erased == 1
+        served = read_deployment(replace(own, home=tmp_path / "api"), LENDER)
+        assert served is not None
+        version = open_client(own).get_model_version_by_alias(served.model_name, "champion")
+        run = open_client(own).get_run(version.run_id or "")
+        assert run.info.artifact_uri.startswith("s3://lender/again-mlflow/")
+        patch.setenv("DAGSTER_HOME", str(prepare_dagster_home(own)))
+        with dg.DagsterInstance.get() as instance:
+            assert instance.get_run_by_id(lender.run.run_id) is not None

@@ -13,6 +13,7 @@ __all__ = [
     "records",
     "repairing",
     "restoring",
+    "servers",
     "store",
     "target",
 ]

@@ -20,6 +20,8 @@ from warehouse.backup.contents import databases, links, other_files, watched
 from warehouse.backup.erased import note_erasures
 from warehouse.backup.manifest import FORMAT, Manifest, StoredFile
 from warehouse.backup.records import LastBackup, record_backup, require_whole
+from warehouse.backup.servers import objects
+from warehouse.backup.servers.database import keep_database
 from warehouse.backup.store import Store
 from warehouse.backup.target import backup_turn
 from warehouse.decision_log.entries import KINDS
@@ -31,6 +33,7 @@ from warehouse.files.sqlite_copy import copy_sqlite
 from warehouse.lake.catalog_copy import CopiedCatalog, copy_catalog
 from warehouse.people.pseudonyms import pseudonyms
 from warehouse.settings import Settings
+from warehouse.team import shared_turn
 
 _MOST_TRIES = 5
 
@@ -59,11 +62,7 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
 
     Raises BackupError while another backup runs, if the home changes all the time, or if the target cannot be written.
     """
-    if settings.catalog is not None or settings.lake_data != settings.default_lake_data:
-        raise SettingError(
-            "a backup reaches a lake that is in the home: found LOANLAKE_CATALOG or LOANLAKE_LAKE_DATA; for a team's "
-            "servers see docs/recovery.md"
-        )
+    _require_reachable(settings)
     require_whole(settings)
     if not settings.home.exists():
         raise BackupError(f"there is no home at {settings.home} to back up: check LOANLAKE_HOME")
@@ -122,11 +121,15 @@ def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile]) -
             if path == settings.outbox:
                 n_decisions = _n_entries(copy)
             files.append(_keep_copy(settings, store, path, copy))
-        catalog = copy_catalog(settings, copy)
-        if catalog is not None:
+        if settings.catalog is not None:
+            dump, catalog, n_handed_over = keep_database(settings, store)
+            files.append(dump)
+            n_decisions += n_handed_over
+        elif (catalog := copy_catalog(settings, copy)) is not None and catalog.of is not None:
             files.append(_keep_copy(settings, store, catalog.of, copy))
     files += [kept for path in other_files(settings) if (kept := _keep_file(settings, store, path, known)) is not None]
     files += _data_files(settings, store, catalog, known)
+    files += _objects(settings, store, known)
     if watched(settings) != before:
         raise _ChangedError("a deployment changed, or a person was erased")
     return Manifest(
@@ -141,6 +144,7 @@ def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile]) -
         tables={} if catalog is None else catalog.rows,
         n_decisions=n_decisions,
         files=tuple(sorted(files, key=lambda file: file.path)),
+        artifact_root=settings.mlflow_artifact_root if settings.catalog is not None else None,
     )
 
 
@@ -148,17 +152,30 @@ def _data_files(
     settings: Settings, store: Store, catalog: CopiedCatalog | None, known: dict[str, StoredFile]
 ) -> list[StoredFile]:
     """A file of the backup before is taken from there: DuckLake never changes one, so a difference is damage."""
-    found = []
+    found, files = [], objects.lake_files(settings)
     for name in catalog.files if catalog is not None else ():
-        path = Path(settings.lake_data) / name
-        before = known.get(str(path.relative_to(settings.home)))
+        before = known.get(f"{objects.DATA}{name}")
         if before is not None and store.has_parts(before):
             found.append(before)
             continue
-        kept = _keep_file(settings, store, path, known)
+        kept = objects.keep(store, files, name, f"{objects.DATA}{name}")
         if kept is None:
             raise _ChangedError(f"maintenance deleted {name}, or it is lost: `loanlake status` says which")
         found.append(kept)
+    return found
+
+
+def _objects(settings: Settings, store: Store, known: dict[str, StoredFile]) -> list[StoredFile]:
+    """What MLflow and Dagster keep in the object store of a team: only added, or replaced whole."""
+    found = []
+    for prefix, files in objects.beside_lake(settings).items() if settings.catalog is not None else ():
+        for info in objects.all_names(files):
+            path = f"{objects.OBJECTS}{prefix}/{info.path}"
+            before = known.get(path)
+            if before is not None and before.stamp == objects.stamp_of(info) and store.has_parts(before):
+                found.append(before)
+            elif (kept := objects.keep(store, files, info.path, path)) is not None:
+                found.append(kept)
     return found
 
 
@@ -173,8 +190,7 @@ def _keep_file(settings: Settings, store: Store, path: Path, known: dict[str, St
         if before is not None and before.stamp == stamp and store.has_parts(before):
             return before
         with path.open("rb") as file:
-            parts = store.keep_stream(file)
-            n_bytes = file.tell()
+            parts, n_bytes = store.keep_stream(file)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -185,8 +201,7 @@ def _keep_file(settings: Settings, store: Store, path: Path, known: dict[str, St
 
 def _keep_copy(settings: Settings, store: Store, path: Path, copy: Path) -> StoredFile:
     with copy.open("rb") as file:
-        parts = store.keep_stream(file)
-        n_bytes = file.tell()
+        parts, n_bytes = store.keep_stream(file)
     copy.unlink()
     return StoredFile(str(path.relative_to(settings.home)), n_bytes, time.time_ns(), parts)
 
@@ -220,10 +235,24 @@ def _stamps(store: Store, home_id: str) -> dict[str, StoredFile]:
 
 
 def _home_id(settings: Settings) -> str:
-    """The home's own name, made at the first backup; a restored home keeps it, wherever it is."""
-    if not settings.home_id.exists():
-        replace_file(settings.home_id, secrets.token_hex(16), mode=0o600)
-    return settings.home_id.read_text()
+    """The name of the home, or of the team, made at the first backup; a restored one keeps it, wherever it is."""
+    with shared_turn(settings, settings.home / "locks" / "home-id.lock", settings.home_id):
+        if not settings.home_id.exists():
+            replace_file(settings.home_id, secrets.token_hex(16), mode=0o600)
+        return settings.home_id.read_text()
+
+
+def _require_reachable(settings: Settings) -> None:
+    if settings.catalog is None and settings.lake_data != settings.default_lake_data:
+        raise SettingError(
+            "a backup reaches a lake that is in the home, or a team's: found LOANLAKE_LAKE_DATA without "
+            "LOANLAKE_CATALOG"
+        )
+    if settings.catalog is not None and settings.erasure_key is None:
+        raise SettingError(
+            "a team's backup needs LOANLAKE_ERASURE_KEY, the same on each machine: by a key of its own, this machine "
+            "could not recognise whom another one has erased, and a restore would bring them back"
+        )
 
 
 def _versions() -> dict[str, str]:

@@ -24,9 +24,10 @@ class StoredFile(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """A complete backup.
 
-    ``home_id``: which home it is of, wherever that is. ``started_at``, UTC: everything committed before is in it.
-    ``lake_snapshot``: the lake's newest, None without a lake; ``tables``: their rows in it. ``n_decisions``: entries in
-    the API's log, in the lake or not.
+    ``home_id``: which home or team it is of, wherever that is. ``started_at``, UTC: everything committed before is in
+    it. ``lake_snapshot``: the lake's newest, None without a lake; ``tables``: their rows in it. ``n_decisions``:
+    entries in the API's log, in the lake or not. ``artifact_root``: where a team's MLflow had its artifacts, None of an
+    embedded home.
     """
 
     format: int
@@ -40,6 +41,12 @@ class Manifest(msgspec.Struct, frozen=True):
     tables: dict[str, int]
     n_decisions: int
     files: tuple[StoredFile, ...]
+    artifact_root: str | None = None
+
+    @property
+    def is_of_team(self) -> bool:
+        """Whether it has what a team keeps on its servers."""
+        return self.artifact_root is not None
 
     @property
     def n_bytes(self) -> int:

@@ -1,14 +1,13 @@
 """Put back data files of the lake that are missing or damaged, from a backup: DuckLake never changes a file."""
 
-import hashlib
 from contextlib import closing
-from pathlib import Path
 
-from warehouse.backup.manifest import Manifest, StoredFile
+from warehouse.backup.manifest import Manifest
 from warehouse.backup.restoring import place_of, write_file
-from warehouse.backup.store import PART_BYTES, Store
+from warehouse.backup.servers import objects
+from warehouse.backup.store import Store
 from warehouse.lake.connection import connect
-from warehouse.lake.data_files import lost_files
+from warehouse.lake.data_files import lost_files, needed_files
 from warehouse.settings import Settings
 
 
@@ -19,22 +18,17 @@ def repair_data_files(settings: Settings, store: Store, manifest: Manifest) -> t
     size. Takes no lease: each file is replaced whole, by the content that it had.
     """
     with closing(connect(settings)) as con:
-        lost = {lost.path for lost in lost_files(con, settings)}
-    data, repaired = Path(settings.lake_data), []
+        needed = needed_files(con)
+    files, repaired = objects.lake_files(settings), []
     for file in manifest.files:
-        place = place_of(settings, file)
-        if not place.is_relative_to(data) or not (place.exists() or str(place) in lost):
+        name = file.path.removeprefix(objects.DATA)
+        if name == file.path or name not in needed or objects.is_whole(file, files, name):
             continue
-        if not _is_whole(place, file):
-            write_file(store, file, place)
-            repaired.append(file.path)
+        if "://" in settings.lake_data:
+            objects.write(store, file, files, name)
+        else:
+            write_file(store, file, place_of(settings, file))
+        repaired.append(file.path)
     with closing(connect(settings)) as con:
         left = [str(each) for each in lost_files(con, settings)]
     return repaired, left
-
-
-def _is_whole(place: Path, file: StoredFile) -> bool:
-    if not place.exists() or place.stat().st_size != file.n_bytes:
-        return False
-    with place.open("rb") as found:
-        return all(hashlib.sha256(found.read(PART_BYTES)).hexdigest() == part for part in file.parts)

@@ -10,23 +10,21 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warehouse.backup.contents import DATABASES, JOURNALS
 from warehouse.backup.manifest import Manifest, StoredFile
 from warehouse.backup.records import Restored, record_restore, restore_mark
+from warehouse.backup.servers import objects
+from warehouse.backup.servers.database import ARTIFACT_PLACES, DUMP, require_empty_database, restore_database
 from warehouse.backup.store import Store
-from warehouse.errors import BackupError
+from warehouse.errors import BackupError, SettingError
 from warehouse.files.drafts import draft_file
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
-#: Columns of MLflow's store that hold places below its artifact root, as file: URLs or paths.
-_PLACES = {
-    "experiments": ("artifact_location",),
-    "runs": ("artifact_uri",),
-    "model_versions": ("source", "storage_location"),
-    "logged_models": ("artifact_location",),
-}
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
 
 
 def restore_files(
@@ -41,27 +39,46 @@ def restore_files(
     require_empty(settings, manifest)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(restore_mark(settings), manifest.backup_id, mode=0o600)
-    data = str(Path(settings.default_lake_data).relative_to(settings.home))
+    write_object = _object_writer(settings, store)
     for file in manifest.files:
-        if not wanted(file.path):
+        if not wanted(file.path) or file.path == DUMP or write_object(file):
             continue
         place = place_of(settings, file)
         original = store.plain_path(file.parts[0]) if link and len(file.parts) == 1 else None
-        if original is not None and file.path.startswith(data):
+        if original is not None and file.path.startswith(objects.DATA):
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.unlink(missing_ok=True)
             place.symlink_to(original)
         else:
             write_file(store, file, place)
-    if settings.mlflow_database.exists() and Path(manifest.home) != settings.home:
+    if manifest.is_of_team:
+        restore_database(settings, store, manifest)
+    elif settings.mlflow_database.exists() and Path(manifest.home) != settings.home:
         _adapt_mlflow(settings.mlflow_database, Path(manifest.home), settings.home)
 
 
 def require_empty(settings: Settings, manifest: Manifest) -> None:
-    """Raises BackupError if something other than an unfinished restore of this backup is in the home."""
+    """Raises BackupError if something other than an unfinished restore of this backup is in the home or its database.
+
+    Raises SettingError if the backup is of a team and the settings are not, or the other way round.
+    """
+    if manifest.is_of_team and settings.catalog is None:
+        raise SettingError(
+            f"{manifest.backup_id} is of a team, whose database and object store are in it: set LOANLAKE_CATALOG to an "
+            "empty database and LOANLAKE_LAKE_DATA to a prefix"
+        )
+    if not manifest.is_of_team and settings.catalog is not None:
+        raise SettingError(
+            f"{manifest.backup_id} is of an embedded home, and LOANLAKE_CATALOG is set: unset it, and "
+            "LOANLAKE_LAKE_DATA too"
+        )
     found = sorted(path.name for path in settings.home.iterdir()) if settings.home.exists() else []
     begun = restore_mark(settings).read_text() if restore_mark(settings).exists() else None
-    if not found or begun == manifest.backup_id:
+    if begun == manifest.backup_id:
+        return
+    if not found:
+        if manifest.is_of_team:
+            require_empty_database(settings)
         return
     if begun is not None:  # files that only the other has would stay
         raise BackupError(
@@ -74,6 +91,29 @@ def require_empty(settings: Settings, manifest: Manifest) -> None:
     )
 
 
+def _object_writer(settings: Settings, store: Store) -> Callable[[StoredFile], bool]:
+    """Writes a file of a backup to the team's object store, unless it is there; False for one that is not kept there.
+
+    Of a database that was lost alone, all objects are still there.
+    """
+    roots: dict[str, pafs.FileSystem] = {}
+    if settings.catalog is not None:
+        roots = {f"{objects.OBJECTS}{name}/": files for name, files in objects.beside_lake(settings).items()}
+        if "://" in settings.lake_data:
+            roots[objects.DATA] = objects.lake_files(settings)
+
+    def write(file: StoredFile) -> bool:
+        for prefix, files in roots.items():
+            if file.path.startswith(prefix):
+                name = file.path.removeprefix(prefix)
+                if not objects.is_whole(file, files, name):
+                    objects.write(store, file, files, name)
+                return True
+        return False
+
+    return write
+
+
 def complete(settings: Settings, store: Store, manifest: Manifest) -> None:
     """The home may be used: remove the mark, and record where it came from."""
     record_restore(settings, Restored(manifest.backup_id, str(store.target), manifest.started_at, datetime.now(UTC)))
@@ -83,7 +123,10 @@ def complete(settings: Settings, store: Store, manifest: Manifest) -> None:
 def place_of(settings: Settings, file: StoredFile) -> Path:
     """Where a file of a backup is in the home; raises BackupError if that is not below it."""
     # a manifest that somebody changed must not write elsewhere
-    place = Path(os.path.normpath(settings.home / file.path))
+    path = file.path.replace(
+        f"{objects.OBJECTS}mlflow/", "mlflow/artifacts/", 1
+    )  # where a home without a store has them
+    place = Path(os.path.normpath(settings.home / path))
     if not place.is_relative_to(settings.home):
         raise BackupError(f"the backup names the file {file.path!r}, which is not below a home: it is damaged")
     return place
@@ -113,9 +156,9 @@ def write_file(store: Store, file: StoredFile, place: Path) -> None:
 def _adapt_mlflow(database: Path, before: Path, now: Path) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-        for table in sorted(tables & _PLACES.keys()):
+        for table in sorted(tables & ARTIFACT_PLACES.keys()):
             present = {row[1] for row in connection.execute(f"pragma table_info({table})")}
-            for column in sorted(present & set(_PLACES[table])):
+            for column in sorted(present & set(ARTIFACT_PLACES[table])):
                 for old, new in ((before.as_uri(), now.as_uri()), (str(before), str(now))):
                     connection.execute(
                         f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?",

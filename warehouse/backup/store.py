@@ -62,12 +62,13 @@ class Store:
             self.n_bytes_written += len(kept)
         return digest.hex()
 
-    def keep_stream(self, stream: BinaryIO) -> tuple[str, ...]:
-        """Keep the rest of a stream; returns its parts."""
-        parts = []
+    def keep_stream(self, stream: BinaryIO) -> tuple[tuple[str, ...], int]:
+        """Keep the rest of a stream; returns its parts and its number of bytes."""
+        parts, n_bytes = [], 0
         while content := stream.read(PART_BYTES):
             parts.append(self.keep_part(content))
-        return tuple(parts)
+            n_bytes += len(content)
+        return tuple(parts), n_bytes
 
     def has_parts(self, file: StoredFile) -> bool:
         """Whether the target has all parts of a file, none of them cut short; their content is not read."""

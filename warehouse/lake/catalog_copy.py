@@ -1,4 +1,4 @@
-"""Copy an embedded catalog while others read and write, in a separate process, and read what a copy names.
+"""Copy an embedded catalog while others read and write, in a separate process, and read what a catalog names.
 
 In a separate process for the reason that :mod:`warehouse.lake.catalog_pages` gives: one copy of SQLite touches the
 catalog in a process. SQLite's online backup reads one state of a WAL database; writers and readers do not wait for it.
@@ -7,9 +7,11 @@ catalog in a process. SQLite's online backup reads one state of a WAL database; 
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from warehouse.errors import LakeError
 from warehouse.files.sqlite_copy import copy_sqlite
@@ -20,14 +22,14 @@ _FILES = """
     with tables as (
         select distinct tables.table_id, schemas.path as schema_path, schemas.path_is_relative as schema_is_relative,
             tables.path as table_path, tables.path_is_relative as table_is_relative
-        from ducklake_table as tables
-        join ducklake_schema as schemas using (schema_id)
+        from {within}ducklake_table as tables
+        join {within}ducklake_schema as schemas using (schema_id)
     )
     select schema_path, schema_is_relative, table_path, table_is_relative, files.path, files.path_is_relative
     from (
-        select table_id, path, path_is_relative from ducklake_data_file
+        select table_id, path, path_is_relative from {within}ducklake_data_file
         union
-        select table_id, path, path_is_relative from ducklake_delete_file
+        select table_id, path, path_is_relative from {within}ducklake_delete_file
     ) as files
     join tables using (table_id)
 """
@@ -50,15 +52,15 @@ _ROWS = """
 
 @dataclass(frozen=True)
 class CopiedCatalog:
-    """What a copy of the catalog ``of`` names. ``files``: of all its snapshots, relative to the lake's data.
+    """What a copy of a catalog names. ``files``: of all its snapshots, relative to the lake's data.
 
-    ``rows``: by table, of the newest snapshot.
+    ``rows``: by table, of the newest snapshot. ``of``: the file of an embedded one.
     """
 
-    of: Path
     snapshot: int
     files: tuple[str, ...]
     rows: dict[str, int]
+    of: Path | None = None
 
 
 def copy_catalog(settings: Settings, to: Path) -> CopiedCatalog | None:
@@ -79,19 +81,35 @@ def copy_catalog(settings: Settings, to: Path) -> CopiedCatalog | None:
         raise LakeError(
             f"the catalog {settings.lake_catalog} cannot be copied: {done.stderr.strip()[-500:] or 'killed'}"
         )
-    return _contents(to, of=settings.lake_catalog)
+    return replace(_contents(to), of=settings.lake_catalog)
 
 
-def _contents(copy: Path, *, of: Path) -> CopiedCatalog:
+def _contents(copy: Path) -> CopiedCatalog:
     with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as catalog:
-        ((snapshot,),) = catalog.execute("select max(snapshot_id) from ducklake_snapshot").fetchall()
-        rows = {name: int(n_rows) for name, n_rows in catalog.execute(_ROWS).fetchall()}
-        found = set()
-        for *parts, name, is_relative in catalog.execute(_FILES).fetchall():
-            if not (is_relative and parts[1] and parts[3]):
-                raise LakeError(f"the data file {name} is not below the lake's data, so a backup does not reach it")
-            found.add(f"{parts[0]}{parts[2]}{name}")
-    return CopiedCatalog(of, int(snapshot), tuple(sorted(found)), rows)
+        return catalog_contents(lambda query: catalog.execute(query).fetchall())
+
+
+def catalog_contents(rows_of: Callable[[str], list[Any]]) -> CopiedCatalog:
+    """What a catalog on SQLite or PostgreSQL names; ``rows_of`` runs a query where its tables are found unqualified.
+
+    Raises LakeError if it names files that are not below the lake's data.
+    """
+    ((snapshot,),) = rows_of("select max(snapshot_id) from ducklake_snapshot")
+    rows = {name: int(n_rows) for name, n_rows in rows_of(_ROWS)}
+    return CopiedCatalog(int(snapshot), tuple(sorted(named_files(rows_of))), rows)
+
+
+def named_files(rows_of: Callable[[str], list[Any]], *, within: str = "") -> set[str]:
+    """The data files of all snapshots of a catalog, relative to the lake's data; raises LakeError for others.
+
+    ``within``: a prefix of the catalog's tables.
+    """
+    found = set()
+    for *parts, name, is_relative in rows_of(_FILES.format(within=within)):
+        if not (is_relative and parts[1] and parts[3]):
+            raise LakeError(f"the data file {name} is not below the lake's data, so a backup does not reach it")
+        found.add(f"{parts[0]}{parts[2]}{name}")
+    return found
 
 
 if __name__ == "__main__":

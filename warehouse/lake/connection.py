@@ -90,9 +90,7 @@ def attach(
         raise NoLakeError(f"no lake at {settings.lake_catalog}: {_FIRST}")
     target = f"sqlite:{settings.lake_catalog}" if settings.catalog is None else f"postgres:{settings.catalog}"
     options = _options(settings, read_only=read_only)
-    has_files = not read_only and _has_data_files(settings)
-    if has_files:  # a new catalog would not know them, and maintenance would delete them
-        options.append("create_if_not_exists false")
+    may_have_files = not read_only and ("://" in settings.lake_data or _has_data_files(settings))
     if snapshot is not None:
         options.append(f"snapshot_version {snapshot:d}")
     has_moved = _has_moved(con, settings)
@@ -100,13 +98,26 @@ def attach(
         options.append("override_data_path true")
     if not read_only or has_moved:
         options.append(f"data_path {literal(settings.lake_data)}")
+    statement = f"attach if not exists {literal(f'ducklake:{target}')} as {name}"
+    # a new catalog would not know files that are there, and maintenance would delete them
+    guarded = [*options, "create_if_not_exists false"] if may_have_files else options
     try:
-        con.execute(f"attach if not exists {literal(f'ducklake:{target}')} as {name} ({', '.join(options)})")
+        con.execute(f"{statement} ({', '.join(guarded)})")
     except duckdb.Error as error:
-        if _NOT_MADE_YET in str(error) and has_files:
-            raise _lost_catalog(settings, "it holds no lake") from None
-        if _NOT_MADE_YET in str(error):
+        if _NOT_MADE_YET not in str(error):
+            raise _cannot_be_opened(error, settings) from None
+        if read_only:
             raise NoLakeError(f"the lake's catalog is there, and holds no lake: {_FIRST}") from None
+        _create_remote(con, settings, f"{statement} ({', '.join(options)})")
+
+
+def _create_remote(con: duckdb.DuckDBPyConnection, settings: Settings, statement: str) -> None:
+    """Create the lake, unless its folder or prefix has another's files."""
+    try:
+        if _has_data_files(settings) or _has_objects(con, settings):
+            raise _lost_catalog(settings, "it holds no lake")
+        con.execute(statement)
+    except duckdb.Error as error:
         raise _cannot_be_opened(error, settings) from None
 
 
@@ -166,6 +177,12 @@ def _n_bytes(path: Path) -> int | None:
         return None
 
 
+def _has_objects(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    """Whether the lake's prefix has a Parquet file: asked once, before a lake is created there."""
+    place = literal(f"{settings.lake_data.rstrip('/')}/**/*.parquet")
+    return "://" in settings.lake_data and con.execute(f"select 1 from glob({place}) limit 1").fetchone() is not None
+
+
 def _has_data_files(settings: Settings) -> bool:
     """Whether the lake's directory has a Parquet file; an object store is not searched."""
     return "://" not in settings.lake_data and any(Path(settings.lake_data).rglob("*.parquet"))
@@ -176,6 +193,7 @@ def _lost_catalog(settings: Settings, found: str) -> LakeError:
     return LakeError(
         f"the lake's catalog, {place}, must know the files of {settings.lake_data}: {found}, and a lake was here, so "
         f"no new one is created; nothing was changed. Restore {files} from a backup (docs/runbook.md)"
+        f"{', or set LOANLAKE_LAKE_DATA to a place of its own' if settings.catalog else ''}"
     )
 
 

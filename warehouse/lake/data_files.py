@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.lake.catalog_copy import named_files
 from warehouse.lake.tables import METADATA
 from warehouse.settings import Settings
 
@@ -21,6 +22,11 @@ class LostFile:
     def __str__(self) -> str:
         found = "it is missing" if self.n_bytes_found is None else f"found {self.n_bytes_found:,} bytes"
         return f"{self.table}: {self.path} must have {self.n_bytes:,} bytes, {found}"
+
+
+def needed_files(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """The data files of all snapshots that the lake keeps, relative to its data; raises LakeError for one elsewhere."""
+    return named_files(lambda query: con.execute(query).fetchall(), within=f"{METADATA}.")
 
 
 def lost_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[LostFile]:

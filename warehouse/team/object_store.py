@@ -6,13 +6,16 @@ MLflow and Dagster read the same ones.
 """
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from warehouse.errors import TeamError
 from warehouse.settings import Settings
 from warehouse.sql.quoting import literal
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
 
 SCHEME = "s3://"
 
@@ -51,6 +54,29 @@ def client() -> Any:
     except ImportError:
         raise TeamError("an object store needs the extra 'team': pip install 'loanlake[team]'") from None
     return boto3.client("s3", endpoint_url=endpoint(), region_name=region())
+
+
+def objects_below(client: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Bucket and key of each object below ``s3://bucket/prefix``."""
+    bucket, _, prefix = place.removeprefix(SCHEME).partition("/")
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/"):
+        for entry in page.get("Contents", ()):
+            yield bucket, entry["Key"]
+
+
+def filesystem() -> "pafs.FileSystem":
+    """Arrow's view of the store, whose names begin with the bucket's; raises TeamError without the extra or a key."""
+    import pyarrow.fs as pafs
+
+    key, found = _credentials(), urlsplit(endpoint() or "")
+    return pafs.S3FileSystem(
+        access_key=key.access_key,
+        secret_key=key.secret_key,
+        session_token=key.token,
+        region=region(),
+        endpoint_override=found.netloc or None,
+        scheme=found.scheme or "https",
+    )
 
 
 def _credentials() -> Any:
