@@ -58,7 +58,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {
-        **{each.__name__: each for each in (percent, moment, iso, shown, words, code)},
+        **{each.__name__: each for each in (percent, moment, iso, shown, words, code, names)},
         "odds": math.exp,
         "signed": lambda number: f"{number:+.2f}".replace("-", "\N{MINUS SIGN}"),
     }
@@ -110,6 +110,17 @@ def code(text: str) -> "Markup":
         Markup("<code>{}</code>").format(part) if is_code else escape(part)
         for part, is_code in zip(parts, cycle((False, True)), strict=False)
     )
+
+
+def names(text: str) -> "Markup":
+    """A text as HTML, whose names may break into lines at their underscores, and not within a word.
+
+    >>> str(names("prior_default_share <1>"))
+    'prior_<wbr>default_<wbr>share &lt;1&gt;'
+    """
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
 def shown(value: object) -> str:
