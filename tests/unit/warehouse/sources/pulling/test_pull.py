@@ -240,7 +240,6 @@ def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
             "cursor: updated_at",
             r"the cursor remark of lending\.loans must be a column of whole numbers",
         ),
-        ("[position]", "[loan_id]", r"the row key position must have a value in each row: found none in 1 rows"),
         ("port: 1\n", "port: ", r"the database .* on 127\.0\.0\.1:1 cannot be read as .*refused.*nothing was loaded"),
     ],
 )
@@ -258,12 +257,48 @@ def test_what_cannot_be_read_is_named_with_what_to_do(
     assert rows("select count(*) from raw.files") == [(0,)]
 
 
-def test_a_key_that_names_several_rows_is_refused(core: psycopg.Connection, home: Settings, declare: Declare) -> None:
-    """Compared by such a key, rows would be taken for each other's versions."""
+def test_rows_without_a_key_of_their_own_are_quarantined_once(
+    core: psycopg.Connection, home: Settings, rows: Rows, declare: Declare
+) -> None:
+    """Their versions could not be told apart; the good rows beside them are loaded, whichever pull reads which."""
+    core.execute(
+        "alter table lending.loans drop constraint loans_pkey; alter table lending.loans alter loan_id drop not null"
+    )
+    core.execute("insert into lending.loans (loan_id, remark) values (null, 'x'), (7, 'a'), (7, 'b')")
+    core.execute(
+        "insert into lending.loans (loan_id, amount, updated_at) values (8, 1, '2024-01-01Z'), (8, 2, '2024-01-02Z')"
+    )
+
+    first, second = pull("bank", home)[0], pull("bank", home)[0]
+
+    assert (first.n_read, first.n_loaded, [each.n_rejected for each in first.loaded]) == (7, 3, [3])
+    assert "rows that changed while they were read: 1; the newest version of each was taken" in first.notices
+    assert (second.n_loaded, second.loaded) == (0, ())
+    assert rows("select loan_id, amount from raw.bank_loans where loan_id in ('7', '8')") == [("8", "2.0000000000")]
+    reason = "the row key loan_id names several rows that differ"
+    rejected = rows(
+        "select line, value->>'$.remark', reason, pulled_from is not null from raw.rejected_lines "
+        "join raw.files using (source, entity, file) order by line"
+    )
+    assert rejected == [
+        (4, "x", "no value of the row key loan_id", True),
+        (5, "a", reason, True),
+        (6, "b", reason, True),
+    ]
+    assert reload_table(home, "raw.bank_loans").n_rows == 3, "the landing file tells them apart too"
+
+    core.execute(
+        "delete from lending.loans where remark = 'b'; update lending.loans set loan_id = 9 where remark = 'x'"
+    )
+    assert pull("bank", home)[0].n_loaded == 2, "corrected in the source"
+
+
+def test_a_key_that_no_row_has_is_refused(core: psycopg.Connection, home: Settings, declare: Declare) -> None:
+    """Such a declaration is wrong: nothing is quarantined for it."""
     core.execute("update lending.loans set remark = 'same'")
     declare((rules.DIRECTORY / "bank.yml").read_text().replace("[loan_id]", "[remark]"))
 
-    with pytest.raises(PullError, match=r"the row key remark must name one row: .* 1 keys, such as same"):
+    with pytest.raises(PullError, match=r"the row key remark must .*found no such row, but .* differ in 2 rows"):
         pull("bank", home)
 
 
