@@ -371,9 +371,9 @@ def _reading(reading: Mapping[str, Any]) -> str:
         return whole
     # lines break between two values only: within one, the line's end would be part of the text
     each = (_flow_jinja({text: meant})[1:-1].replace(" ", "\0") for text, meant in reading["values"].items())
-    indents = {"initial_indent": " " * 12, "subsequent_indent": " " * 12}
-    broken = textwrap.fill(", ".join(each), _WIDTH - 4, break_long_words=False, break_on_hyphens=False, **indents)
-    return f"{line[:-1]}, 'values': {{\n{broken.replace(chr(0), ' ')}}}}}"
+    broken = textwrap.wrap(", ".join(each), _WIDTH - 16, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.indent("\n".join(broken), " " * 12).replace("\0", " ")
+    return f"{line[:-1]}, 'values': {{\n{lines}}}}}"
 
 
 def _flow_jinja(value: Any) -> str:

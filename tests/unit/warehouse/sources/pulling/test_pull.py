@@ -293,6 +293,25 @@ def test_rows_without_a_key_of_their_own_are_quarantined_once(
     assert pull("bank", home)[0].n_loaded == 2, "corrected in the source"
 
 
+def test_times_that_python_has_not_stay_texts(core: psycopg.Connection, home: Settings, rows: Rows) -> None:
+    """Also as a cursor, which they do not move: one such row would cost all others."""
+    core.execute(
+        "insert into lending.loans (loan_id, opened_on, updated_at) values "
+        "(3, 'infinity', '-infinity'), (4, '0044-03-15 BC', 'infinity'), (5, '10000-01-01', '12024-03-01Z')"
+    )
+
+    (result,) = pull("bank", home)
+
+    assert (result.n_loaded, result.cursor_to) == (5, "2024-03-01 08:00:00.000001+00:00")
+    assert rows(
+        "select opened_on, updated_at from raw.bank_loans where loan_id in ('3', '4', '5') order by loan_id"
+    ) == [
+        ("infinity", "-infinity"),
+        ("0044-03-15 BC", "infinity"),
+        ("10000-01-01", "12024-03-01 00:00:00+00"),
+    ]
+
+
 def test_a_key_that_no_row_has_is_refused(core: psycopg.Connection, home: Settings, declare: Declare) -> None:
     """Such a declaration is wrong: nothing is quarantined for it."""
     core.execute("update lending.loans set remark = 'same'")
