@@ -34,16 +34,17 @@ def engine_of(name: str, connection: ConnectionSettings) -> "Engine":
     from sqlalchemy import URL, create_engine, event
     from sqlalchemy.pool import NullPool
 
-    seconds = connection.timeout_seconds
+    seconds, secret = connection.timeout_seconds, secret_of(name, connection)
     arguments: Mapping[str, Mapping[str, object]] = {
         "postgresql": {"connect_timeout": seconds, "options": _POSTGRESQL},
-        "mysql": {"connect_timeout": seconds, "init_command": _MYSQL},
+        # as bytes: PyMySQL would send a text in latin1, and the server refuse a password that is not ASCII
+        "mysql": {"connect_timeout": seconds, "init_command": _MYSQL, "password": (secret or "").encode()},
         "sql_server": {"login_timeout": seconds},
     }
     url = URL.create(
         _DRIVERS[connection.kind],
         username=connection.user,
-        password=secret_of(name, connection),
+        password=secret,
         host=connection.host,
         port=connection.port,
         database=connection.database,

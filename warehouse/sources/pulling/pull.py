@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from warehouse.errors import LakeBusyError, LoanlakeError, PullError, SettingError, SourceFileError
+from warehouse.errors import LakeBusyError, LoanlakeError, NoLakeError, PullError, SettingError, SourceFileError
 from warehouse.files.drafts import draft_file, remove_abandoned
 from warehouse.files.turns import file_turn_if_free
 from warehouse.lake import connection as lake
@@ -89,9 +89,7 @@ def pull(
     lender = read_lender(source)
     entities = _entities(lender, source, entity)
     require_dlt()
-    if not lake.lake_exists(settings):
-        with lake.writer(f"pull {source}", settings):
-            pass  # to compare rows with
+    _require_lake(source, settings)
     results: list[PullResult] = []
     failed: list[LoanlakeError] = []
     for each in entities:
@@ -161,6 +159,16 @@ def _pull(declared: _Declared) -> PullResult:
 def _notices(counted: Counted) -> Iterator[str]:
     if counted.n_older:
         yield f"rows that changed while they were read: {counted.n_older:,}; the newest version of each was taken"
+
+
+def _require_lake(source: str, settings: Settings) -> None:
+    """Make the lake that rows are compared with; a team's database is there before its lake is."""
+    try:
+        with lake.connect(settings):
+            return
+    except NoLakeError:
+        with lake.writer(f"pull {source}", settings):
+            pass
 
 
 @contextmanager

@@ -204,17 +204,25 @@ def test_no_row_is_lost_or_doubled_wherever_a_pull_is_killed(
     assert reload_table(home, "raw.bank_loans").n_rows == len(found), "the landing files have them all"
 
 
+def _loaded(settings: Settings) -> list[tuple[object, ...]]:
+    with pulling.lake.connect(settings) as con:
+        return con.execute("select count(*) from raw.bank_loans where loan_id = '6'").fetchall()
+
+
 def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
-    core: psycopg.Connection, home: Settings, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    core: psycopg.Connection, team: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock is this machine's; the transaction that loads compares the lake with what the pull began with."""
-    pull("bank", home)
+    """The lock is this machine's; the transaction that loads compares the lake with what the pull began with.
+
+    The team's database has no lake before the first pull.
+    """
+    pull("bank", team)
     core.execute("insert into lending.loans (loan_id, updated_at) values (6, '2024-03-06Z')")
     load = pulling.ingest_pulled
 
     def other_first(*arguments: object) -> object:
         monkeypatch.setattr(pulling, "ingest_pulled", load)
-        with pulling.lake.writer("another machine", home) as con:
+        with pulling.lake.writer("another machine", team) as con:
             con.execute(
                 "insert into raw.files by name select * replace ('other.parquet' as file, 'x' as sha256, "
                 "loaded_at + interval 1 second as loaded_at) from raw.files"
@@ -223,11 +231,11 @@ def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
 
     monkeypatch.setattr(pulling, "ingest_pulled", other_first)
     with pytest.raises(LakeBusyError, match=r"another loaded other\.parquet meanwhile; nothing of this one was loaded"):
-        pull("bank", home)
+        pull("bank", team)
 
-    assert rows("select count(*) from raw.bank_loans where loan_id = '6'") == [(0,)]
-    assert pull("bank", home)[0].n_loaded == 1, "the next pull reads it again"
-    assert rows("select count(*) from raw.bank_loans where loan_id = '6'") == [(1,)]
+    assert _loaded(team) == [(0,)]
+    assert pull("bank", team)[0].n_loaded == 1, "the next pull reads it again"
+    assert _loaded(team) == [(1,)]
 
 
 @pytest.mark.parametrize(
