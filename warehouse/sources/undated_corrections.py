@@ -27,7 +27,7 @@ def undated_corrections(con: "duckdb.DuckDBPyConnection", source: str | None = N
         return []
     return [
         f"{lender}: {n:,} corrections of {rows} have no known_at of their own and count from their load, the newest "
-        f"from {newest:%Y-%m-%d %H:%M} UTC: decisions made before keep the earlier values. If the files were wrong, load the "
-        "rows with the known_at from which the right values were known"
+        f"from {newest:%Y-%m-%d %H:%M} UTC: decisions made before keep the earlier values. If the files were wrong, "
+        "load the rows with the known_at from which the right values were known"
         for lender, rows, n, newest in found
     ]

@@ -36,7 +36,11 @@ def engine_of(name: str, connection: ConnectionSettings) -> "Engine":
 
     seconds, secret = connection.timeout_seconds, secret_of(name, connection)
     arguments: Mapping[str, Mapping[str, object]] = {
-        "postgresql": {"connect_timeout": seconds, "options": _POSTGRESQL},
+        # the last of two settings counts
+        "postgresql": {
+            "connect_timeout": seconds,
+            "options": f"{connection.options.get('options', '')} {_POSTGRESQL}".strip(),
+        },
         # as bytes: PyMySQL would send a text in latin1, and the server refuse a password that is not ASCII
         "mysql": {"connect_timeout": seconds, "init_command": _MYSQL, "password": (secret or "").encode()},
         "sql_server": {"login_timeout": seconds},
