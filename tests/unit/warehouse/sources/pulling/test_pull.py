@@ -1,7 +1,6 @@
 """Tables of a real PostgreSQL server into raw rows: each change once, whatever is killed."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,18 +27,38 @@ KILLED_BEFORE = {
     "the commit": "landing.LandedFile.require_unchanged",
     "the report": "pull.PullResult",
 }
+#: One process that has imported what a pull needs forks for each pull that is killed.
 KILLED = """
-import os, signal
+import os, signal, sys
 from pathlib import Path
+import psycopg
 from warehouse.lenders import rules
 from warehouse.settings import Settings
 from warehouse.sources import landing
 from warehouse.sources.pulling import pull
+from warehouse.sources.pulling.engine import require_dlt
+require_dlt()
+import dlt.sources.sql_database
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
+def patch(point):
+    *path, name = point.split(".")
+    owner = globals()[path[0]]
+    for each in path[1:]:
+        owner = getattr(owner, each)
+    setattr(owner, name, kill)
 rules.DIRECTORY = Path({directory!r})
-{point} = kill
-pull.pull("bank", Settings.from_environment())
+for number, point in enumerate({points!r}, 10):
+    with psycopg.connect({database!r}, autocommit=True) as con:
+        con.execute("insert into lending.loans (loan_id, updated_at) values (%s, '2024-03-05Z')", [number])
+        con.execute("update lending.loans set amount = %s, updated_at = '2024-03-05Z' where loan_id = 2", [number])
+    if (child := os.fork()) == 0:
+        patch(point)
+        pull.pull("bank", Settings.from_environment())
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+        sys.exit(f"not killed before {{point}}: {{status}}")
 """
 
 
@@ -173,22 +192,17 @@ def test_rows_committed_late_are_read_by_looking_back(
 
 
 def test_no_row_is_lost_or_doubled_wherever_a_pull_is_killed(
-    core: psycopg.Connection, home: Settings, rows: Rows
+    core: psycopg.Connection, database: str, home: Settings, rows: Rows
 ) -> None:
-    expected = 2
-    for number, point in enumerate(KILLED_BEFORE.values(), 10):
-        core.execute("insert into lending.loans (loan_id, updated_at) values (%s, '2024-03-05Z')", [number])
-        core.execute("update lending.loans set amount = %s, updated_at = '2024-03-05Z' where loan_id = 2", [number])
-        code = KILLED.format(directory=str(rules.DIRECTORY), point=point)
-        killed = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=REPOSITORY,
-            env={**os.environ, "LOANLAKE_HOME": str(home.home)},
-            capture_output=True,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-        expected += 1
+    points = list(KILLED_BEFORE.values())
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED.format(directory=str(rules.DIRECTORY), points=points, database=database)],
+        cwd=REPOSITORY,
+        env={**os.environ, "LOANLAKE_HOME": str(home.home)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
     pull("bank", home)
 
@@ -198,7 +212,7 @@ def test_no_row_is_lost_or_doubled_wherever_a_pull_is_killed(
         "qualify row_number() over (partition by loan_id order by _loaded_at desc, _line desc) = 1"
     )
     assert len(found) == len(set(found)), "no row twice"
-    assert len(newest) == expected, "no row lost"
+    assert len(newest) == 2 + len(points), "no row lost"
     assert ("2", "13.0000000000", "2024-03-05 00:00:00+00:00") in found
     assert not list((home.landing / "bank" / "loans").glob(".*")), "no draft is left"
     assert reload_table(home, "raw.bank_loans").n_rows == len(found), "the landing files have them all"
