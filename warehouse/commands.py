@@ -88,8 +88,8 @@ def pull(*, source: str, entity: str | None) -> None:
     """
     from warehouse.sources.pulling.pull import pull as pull_declared
 
-    pull_declared(source, Settings.from_environment(), entity, _print_pull)
-    click.echo(_AFTER_LOADING)
+    if any(result.loaded for result in pull_declared(source, Settings.from_environment(), entity, _print_pull)):
+        click.echo(_AFTER_LOADING)
 
 
 @click.command()

@@ -36,6 +36,7 @@ from warehouse.settings import Settings, read
 from warehouse.sources.late_sources import late_sources
 from warehouse.sources.recorded import pull_texts
 from warehouse.sources.rows_set_aside import losses
+from warehouse.sources.undated_corrections import undated_corrections
 from warehouse.team import server
 from warehouse.team.machines import machines
 
@@ -137,7 +138,13 @@ def _data_lines(con: duckdb.DuckDBPyConnection) -> list[str]:
         )
     if not loaded:
         return ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
-    return [*_table(rows), *pull_texts(con), *map(str, losses(con)), *map(str, late_sources(con))]
+    return [
+        *_table(rows),
+        *pull_texts(con),
+        *map(str, losses(con)),
+        *map(str, late_sources(con)),
+        *undated_corrections(con),
+    ]
 
 
 def _data_and_lost_lines(settings: Settings) -> Callable[[duckdb.DuckDBPyConnection], list[str]]:

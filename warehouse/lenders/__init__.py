@@ -4,6 +4,7 @@ __all__ = [
     "connections",
     "family_names",
     "files",
+    "kept_keys",
     "keys",
     "label_rule",
     "lender",

@@ -78,6 +78,11 @@ class ConnectionSettings:
         else:
             self._require(("host", "database", "user"), absent=_OF_HTTP)
             _require_no_secret("options", self.options)
+            if taken := {"connect_timeout", "login_timeout", "init_command"}.intersection(self.options):
+                raise ValueError(
+                    f"options must leave out what Loanlake gives the driver itself (timeout_seconds): found "
+                    f"{', '.join(sorted(taken))}"
+                )
 
     def _require(self, names: tuple[str, ...], *, absent: tuple[str, ...]) -> None:
         for name in names:

@@ -97,6 +97,26 @@ compared as (
     window loads as (partition by {{ key | join(', ') }} {{ by_load }})
 ),
 
+counted as (
+    select
+        *,
+        count(case when stated is distinct from stated_before then 1 end) over (
+            partition by {{ key | join(', ') }} {{ by_load }}
+        ) as n_said
+    from compared
+),
+
+-- Equal to the line loaded before it, a line of a row that says one thing only adds nothing. Of a row that was restated it
+-- does, if it gives a time that no line gave before: other versions may lie between the two times.
+timed as (
+    select
+        *,
+        n_said > 1 and known_at is not null and loaded_at = min(
+            case when n_said > 1 or stated is distinct from stated_before then loaded_at end
+        ) over (partition by {{ key | join(', ') }}, known_at) as is_of_new_time
+    from counted
+),
+
 told as (
     select
         {%- for column in columns if column != 'known_at' %}
@@ -106,10 +126,11 @@ told as (
         loaded_at,
         was_known_by_load,
         is_withdrawn
-    from compared
+    from timed
     where
         was_known_by_load is not null
         or stated is distinct from stated_before
+        or is_of_new_time
         -- two rows of one load with one key and time are no versions: the tests of the model find them
         or {{ row_of(['loaded_at', 'known_at']) }} is not distinct from loaded_before
 ),

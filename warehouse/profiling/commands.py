@@ -96,7 +96,7 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -
     help="Months after a loan's planned life in which its last outcomes may still arrive.",
 )
 @click.option("--yes", is_flag=True, help="Accept what is proposed, and ask nothing that has a proposal.")
-@click.option("--force", is_flag=True, help="Overwrite files of this lender that exist.")
+@click.option("--force", is_flag=True, help="Overwrite what is proposed in files of this lender that exist.")
 def new(
     *,
     name: str,
@@ -125,13 +125,15 @@ def new(
     the decision.
 
     Writes the column formats, staging models, tests and descriptions, the lender's settings, and its line in
-    dbt_project.yml: yours to edit (docs/bring-your-own-lender.md).
+    dbt_project.yml: yours to edit (docs/bring-your-own-lender.md). Keys of the lender's file that are not proposed,
+    such as connections, pulls and policy, stay as they are.
 
     \b
         loanlake lender new mybank loans.csv
         loanlake lender new cards accounts.csv statements.csv --column decided_at=opened --yes
         loanlake lender new motors loans=2024.xlsx --read issued.pattern=DD/MM/YYYY --outcome "P/L=default"
     """
+    from warehouse.lenders.kept_keys import has_proposed_keys, title_of, with_kept_keys
     from warehouse.profiling.answers import Answers
     from warehouse.profiling.writing import require_no_leftovers, require_own_names, write, written
 
@@ -147,24 +149,35 @@ def new(
     if _is_terminal() and not yes and not own:
         answers = replace(answers, own=_chosen(proposal))
         proposal, _ = _answered(name, profiles, answers, accept=True)
-    texts = written(proposal, title=title or name, lag_months=lag_months, files=read_as)
+    lender_file = Path(f"lenders/{name}.yml")
+    before = _text_of(DBT_PROJECT_DIR / lender_file)
+    title = title or title_of(before, str(lender_file)) or name
+    texts = written(proposal, title=title, lag_months=lag_months, files=read_as)
     existing = [path for path in texts if (DBT_PROJECT_DIR / path).exists()]
+    if existing == [lender_file] and not has_proposed_keys(before, str(lender_file)):
+        existing = []  # it says only where rows are pulled from, and the like, which stays
     if existing and not force:
         raise SettingError(
             f"files of {name} must not exist yet: found {', '.join(str(DBT_PROJECT_DIR / path) for path in existing)}; "
             "--force overwrites them"
         )
+    texts[lender_file], kept = with_kept_keys(texts[lender_file], before, str(lender_file))
     require_own_names(DBT_PROJECT_DIR, texts)
     require_no_leftovers(DBT_PROJECT_DIR, name, texts)
     _show(proposal, profiles)
     if _is_terminal() and not yes:
         click.confirm(f"Write {len(texts)} files into {DBT_PROJECT_DIR}?", default=True, abort=True)
     for path in write(DBT_PROJECT_DIR, proposal, texts):
-        click.echo(f"wrote {path.relative_to(DBT_PROJECT_DIR.parent)}")
+        as_before = f", with its own {', '.join(kept)}" if kept and path == DBT_PROJECT_DIR / lender_file else ""
+        click.echo(f"wrote {path.relative_to(DBT_PROJECT_DIR.parent)}{as_before}")
     click.echo(
         "read and edit them, then load the files (`loanlake ingest`), run `dbt build --target prod` in warehouse/, and "
         f"`loanlake lender check {name}`"
     )
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _require_name(name: str) -> None:

@@ -366,14 +366,14 @@ def _reading(reading: Mapping[str, Any]) -> str:
     line = _flow_jinja(rest)
     if "values" not in reading:
         return line
-    values = _flow_jinja(reading["values"])
-    whole = f"{line[:-1]}, 'values': {values}}}"
+    whole = f"{line[:-1]}, 'values': {_flow_jinja(reading['values'])}}}"
     if len(whole) <= _WIDTH - 10:
         return whole
-    # a key and its value stay on one line
-    joined = values[1:-1].replace("': ", "':\0")
-    broken = textwrap.fill(joined, _WIDTH - 4, initial_indent=" " * 12, subsequent_indent=" " * 12).replace("\0", " ")
-    return f"{line[:-1]}, 'values': {{\n{broken}}}}}"
+    # lines break between two values only: within one, the line's end would be part of the text
+    each = (_flow_jinja({text: meant})[1:-1].replace(" ", "\0") for text, meant in reading["values"].items())
+    broken = textwrap.wrap(", ".join(each), _WIDTH - 16, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.indent("\n".join(broken), " " * 12).replace("\0", " ")
+    return f"{line[:-1]}, 'values': {{\n{lines}}}}}"
 
 
 def _flow_jinja(value: Any) -> str:

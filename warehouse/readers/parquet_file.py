@@ -1,5 +1,9 @@
-"""A Parquet file: its columns, and the query that reads them as text."""
+"""A Parquet file: its columns, and the query that reads them as text.
 
+A pull's landing file may also hold rows that could not be taken, each as JSON with the reason: its rejected lines.
+"""
+
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
@@ -13,9 +17,14 @@ from warehouse.files.patterns import parquet
 from warehouse.raw import column_name
 from warehouse.readers.csv_head import MOST_COLUMNS
 from warehouse.readers.limits import Limits, require_bytes, require_rows
-from warehouse.readers.table_file import FileLayout, RejectedLine
+from warehouse.readers.table_file import VALUE_CHARACTERS, FileLayout, RejectedLine
 from warehouse.sql.quoting import identifier, literal
 
+#: Key of the metadata of a landing file that a pull wrote.
+PULL_METADATA = b"loanlake_pull"
+#: Columns of its rejected rows: the row as JSON, and why it was rejected; null in all others. None are in a file
+#: without rejected rows.
+REJECTED_COLUMNS = ("_rejected_value", "_rejected_reason")
 _BATCH_ROWS = 20_000
 
 
@@ -28,14 +37,16 @@ class ParquetFile:
     columns: tuple[str, ...] = field(init=False)
     n_rows: int = field(init=False)
     layout: FileLayout = field(init=False, default=FileLayout("parquet"))
-    #: None: every row of it is one.
+    #: None, unless a pull wrote the file: every row of it is one.
     rejected: list[RejectedLine] = field(init=False, default_factory=list)
     _names: dict[str, str] = field(init=False)
+    _metadata: dict[bytes, bytes] = field(init=False)
 
     def __post_init__(self, limits: Limits | None) -> None:
         try:
             with pq.ParquetFile(self.path) as file:
                 names, self.n_rows = file.schema_arrow.names, file.metadata.num_rows
+                self._metadata = file.metadata.metadata or {}
                 n_bytes = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
         except (pa.ArrowException, OSError) as error:
             raise SourceFileError(
@@ -48,6 +59,9 @@ class ParquetFile:
             raise SourceFileError(
                 f"{self.path.name} must have at most {MOST_COLUMNS:,} columns: found {len(names):,}; nothing was loaded"
             )
+        if PULL_METADATA in self._metadata and set(REJECTED_COLUMNS) <= set(names):
+            names = [name for name in names if name not in REJECTED_COLUMNS]
+            self.rejected = self._rejected()
         self.columns = tuple(column_name(name) for name in names)
         self._names = dict(zip(self.columns, names, strict=True))
         if not names or len(self._names) != len(names) or "" in self._names:
@@ -65,11 +79,15 @@ class ParquetFile:
     def select(self, columns: Sequence[str]) -> str:
         """SQL for ``columns`` as text and ``_line``, the row's number plus one, as if line 1 were a header."""
         texts = [f'cast({identifier(self._names[column])} as varchar) as "{column}"' for column in columns]
-        rows = parquet(self.path, "file_row_number = true")
-        return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
+        only = f" where {REJECTED_COLUMNS[1]} is null" if self.rejected else ""
+        return f"select {', '.join(texts)}, file_row_number + 2 as _line from {self._rows}{only}"
 
-    def rejected_field(self, column: str) -> None:
-        """It has no rejected lines."""
+    def rejected_field(self, column: str) -> str | None:
+        """SQL for a column's text in the JSON of a rejected row; None if there are none."""
+        if not self.rejected or column not in self._names:
+            return None
+        pattern = f'"{re.escape(self._names[column])}"\\s*:\\s*"?([^",}}]*)'
+        return f"regexp_extract(value, {literal(pattern)}, 1)"
 
     def require_whole(self) -> None:
         """Read the whole file; raises SourceFileError if it is damaged."""
@@ -85,12 +103,28 @@ class ParquetFile:
     def write_without(self, lines: Collection[int], to: Path) -> None:
         """Write the file to ``to`` with only nulls in the rows of ``lines``; other rows keep their line."""
         unwanted = ", ".join(str(line - 2) for line in sorted(lines))
+        names = [*self._names.values(), *(REJECTED_COLUMNS if self.rejected else ())]
         values = [
             f"case when file_row_number not in ({unwanted}) then {name} end as {name}"
-            for name in map(identifier, self._names.values())
+            for name in map(identifier, names)
         ]
-        rows = parquet(self.path, "file_row_number = true")
-        duckdb.execute(f"copy (select {', '.join(values)} from {rows}) to {literal(str(to))} (format parquet)")
+        pull = self._metadata.get(PULL_METADATA)
+        kept = f", kv_metadata {{{PULL_METADATA.decode()}: {literal(pull.decode())}}}" if pull else ""
+        duckdb.execute(
+            f"copy (select {', '.join(values)} from {self._rows}) to {literal(str(to))} (format parquet{kept})"
+        )
+
+    @property
+    def _rows(self) -> str:
+        return parquet(self.path, "file_row_number = true")
+
+    def _rejected(self) -> list[RejectedLine]:
+        value, reason = REJECTED_COLUMNS
+        found = duckdb.execute(
+            f"select file_row_number + 2, left({value}, {VALUE_CHARACTERS}), {reason} from {self._rows} "
+            f"where {reason} is not null order by 1"
+        ).fetchall()
+        return [RejectedLine(*row) for row in found]
 
 
 def is_parquet(path: Path) -> bool:

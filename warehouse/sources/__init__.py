@@ -23,6 +23,7 @@ __all__ = [
     "rows_set_aside",
     "simulated",
     "target",
+    "undated_corrections",
 ]
 
 

@@ -213,7 +213,7 @@ def _load(
             columns, new = tuple(column for column in columns if column not in new), ()
         n_rows = insert_rows(con, target, file, columns, loaded_at)
         rejected = file.rejected
-        if n_rows == 0:
+        if n_rows == 0 and pulled is None:
             raise SourceFileError(f"{name} must have at least one row: {_no_rows(rejected)}; nothing of it was loaded")
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)

@@ -60,12 +60,13 @@ class NewestPull:
     pulled_from: str
     cursor_column: str | None
     cursor_to: str | None
+    row_key: str
 
 
 def newest_pull(con: "duckdb.DuckDBPyConnection", source: str, entity: str) -> NewestPull | None:
     """The newest pull of an entity that the lake has; None before the first."""
     row = con.execute(
-        "select file, pulled_from, cursor_column, cursor_to from raw.files "
+        "select file, pulled_from, cursor_column, cursor_to, row_key from raw.files "
         "where source = $1 and entity = $2 and pulled_at is not null order by loaded_at desc, file desc limit 1",
         [source, entity],
     ).fetchone()

@@ -181,6 +181,25 @@ def test_two_rows_of_one_load_and_time_are_left_for_the_tests_to_find(con: duckd
     assert [(each.known, each.loaded) for each in versions(con)] == [(5, 100)] * 3
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # a correction of a correction came before it was due: 750 is the last word by load and by time
+        ([(5, 800), (30, 700), (20, 750), (40, 750)], [(5, 800), (20, 750), (30, 700), (40, 750)]),
+        # a later file says that 700 was known earlier
+        ([(5, 800), (30, 700), (20, 700)], [(5, 800), (20, 700), (30, 700)]),
+        # said again with a time that is known already: nothing new
+        ([(5, 800), (30, 700), (30, 700), (5, 800), (5, 800)], [(5, 800), (30, 700), (104, 800)]),
+    ],
+)
+def test_corrections_that_arrive_out_of_order_count_from_their_own_times(
+    con: duckdb.DuckDBPyConnection, lines: list[tuple[int, int]], expected: list[tuple[int, int]]
+) -> None:
+    load(con, *(Line("a", known, value, 101 + number) for number, (known, value) in enumerate(lines)))
+
+    assert [(each.known, each.balance) for each in versions(con)] == expected
+
+
 _LOADS = st.lists(
     st.lists(
         st.builds(

@@ -64,29 +64,50 @@ files as (
             partition by source, entity, dropped_as order by loaded_at desc, file desc
         ) > 1 as is_replaced
     from named
+),
+
+measured as (
+    select
+        files.*,
+        files.pulled_at is not null as is_pulled,
+        files.n_rows + coalesce(set_aside.n_lines, 0) as n_lines,
+        coalesce(set_aside.n_set_aside, 0) as n_set_aside
+    from files
+    left join set_aside
+        on set_aside.source = files.source and set_aside.entity = files.entity and set_aside.file = files.file
 )
 
 select
-    files.source,
-    files.entity,
-    files.file,
-    files.loaded_at,
-    files.n_rows + coalesce(set_aside.n_lines, 0) as n_rows,
-    coalesce(set_aside.n_set_aside, 0) as n_set_aside,
-    coalesce(set_aside.n_set_aside, 0)
-    / cast(files.n_rows + coalesce(set_aside.n_lines, 0) as double) as set_aside_share,
+    measured.source,
+    measured.entity,
+    measured.file,
+    measured.loaded_at,
+    measured.n_lines as n_rows,
+    measured.n_set_aside,
+    -- one bad row of an hour's three is no broken file: what is pulled is one file that grows
+    case
+        when measured.is_pulled
+            then
+                sum(measured.n_set_aside)
+                    over (partition by measured.source, measured.entity, measured.is_pulled)
+                / cast(
+                    sum(measured.n_lines) over (partition by measured.source, measured.entity, measured.is_pulled)
+                    as double
+                )
+        else measured.n_set_aside / cast(measured.n_lines as double)
+    end as set_aside_share,
     -- files of a lender that no model reads yet have the share of one that sets nothing
     coalesce(
         lenders.max_set_aside_share, cast({{ lender_settings().default.set_aside.max_share }} as double)
     ) as max_share,
     commonest.reasons,
-    files.is_replaced,
+    measured.is_replaced,
     coalesce(
-        position(':' || files.entity || '/' || files.file || ':' in lenders.accepted_files) > 0, false
+        position(':' || measured.entity || '/' || measured.file || ':' in lenders.accepted_files) > 0, false
     ) as is_accepted
-from files
-left join {{ ref('int_lenders') }} as lenders on lenders.source = files.source
-left join set_aside
-    on set_aside.source = files.source and set_aside.entity = files.entity and set_aside.file = files.file
+from measured
+left join {{ ref('int_lenders') }} as lenders on lenders.source = measured.source
 left join commonest
-    on commonest.source = files.source and commonest.entity = files.entity and commonest.file = files.file
+    on commonest.source = measured.source
+    and commonest.entity = measured.entity
+    and commonest.file = measured.file

@@ -2,14 +2,14 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import PullError
 from warehouse.lenders.connections import ConnectionSettings, PullSettings
 from warehouse.sources.pulling.engine import fault, secret_of
-from warehouse.sources.pulling.texts import Cursor, cursor_of, earlier
+from warehouse.sources.pulling.texts import Cursor, beyond, cursor_of, earlier
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Inspector, Table
@@ -31,28 +31,36 @@ def address(connection: ConnectionSettings, pull: PullSettings) -> str:
 
 def engine_of(name: str, connection: ConnectionSettings) -> "Engine":
     """SQLAlchemy's engine of a connection; connects to nothing yet. Raises SettingError for a missing secret."""
-    from sqlalchemy import URL, create_engine
+    from sqlalchemy import URL, create_engine, event
     from sqlalchemy.pool import NullPool
 
-    seconds = connection.timeout_seconds
+    seconds, secret = connection.timeout_seconds, secret_of(name, connection)
     arguments: Mapping[str, Mapping[str, object]] = {
-        "postgresql": {"connect_timeout": seconds, "options": _POSTGRESQL},
-        "mysql": {"connect_timeout": seconds, "init_command": _MYSQL},
+        # the last of two settings counts
+        "postgresql": {
+            "connect_timeout": seconds,
+            "options": f"{connection.options.get('options', '')} {_POSTGRESQL}".strip(),
+        },
+        # as bytes: PyMySQL would send a text in latin1, and the server refuse a password that is not ASCII
+        "mysql": {"connect_timeout": seconds, "init_command": _MYSQL, "password": (secret or "").encode()},
         "sql_server": {"login_timeout": seconds},
     }
     url = URL.create(
         _DRIVERS[connection.kind],
         username=connection.user,
-        password=secret_of(name, connection),
+        password=secret,
         host=connection.host,
         port=connection.port,
         database=connection.database,
         query=dict(connection.options),
     )
     # json_deserializer: a document stays as it is written; parsed, 0.10 would become the float 0.1
-    return create_engine(
+    engine = create_engine(
         url, poolclass=NullPool, connect_args=dict(arguments[connection.kind]), json_deserializer=_as_written
     )
+    if connection.kind == "postgresql":
+        event.listen(engine, "connect", _keep_times_beyond)
+    return engine
 
 
 def read_table(
@@ -161,6 +169,29 @@ def _keep_doubles(table: "Table") -> None:
     for column in table.columns:
         if isinstance(column.type, Float):
             column.type.asdecimal = False
+
+
+def _keep_times_beyond(connection: Any, _: object) -> None:
+    """psycopg refuses infinity, the year 10000 and years BC: one of them would cost all rows of the table."""
+    from psycopg import DataError
+    from psycopg.types import datetime as loaders
+
+    def keeping(loader: Any, kind: type[date], zone: tzinfo | None = None) -> type:
+        class Keeping(loader):  # type: ignore[misc]  # psycopg's classes are chosen when it is imported
+            def load(self, data: Any) -> Any:
+                try:
+                    return super().load(data)
+                except DataError:
+                    return beyond(bytes(data).decode(), kind, zone)
+
+        return Keeping
+
+    for name, loader in (
+        ("date", keeping(loaders.DateLoader, date)),
+        ("timestamp", keeping(loaders.TimestampLoader, datetime)),
+        ("timestamptz", keeping(loaders.TimestamptzLoader, datetime, UTC)),
+    ):
+        connection.adapters.register_loader(name, loader)
 
 
 def _names(inspector: "Inspector", schema: str | None) -> list[str]:

@@ -1,6 +1,6 @@
 """Rows of a paginated HTTP API through dlt's REST client, with every digit of their numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -32,11 +32,11 @@ def address(connection: ConnectionSettings, pull: PullSettings) -> str:
 
 def read_pages(
     name: str, connection: ConnectionSettings, pull: PullSettings, cursor: str | None
-) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """The rows of page after page, with the parameter for rows from ``cursor`` on, if the API has one.
+) -> Iterator[Sequence[Any]]:
+    """The items of page after page, with the parameter for rows from ``cursor`` on, if the API has one.
 
-    Raises PullError for an API that cannot be reached, refuses, leads to another host, repeats a page or has too many,
-    or whose rows are not objects; SettingError for a missing secret.
+    Raises PullError for an API that cannot be reached, refuses, leads to another host, repeats a page or has too many;
+    SettingError for a missing secret.
     """
     from requests import RequestException
 
@@ -58,7 +58,7 @@ def read_pages(
         for page in pages:
             n_pages += 1
             _require_items(name, pull, page.response)
-            rows = _rows(name, pull, list(page))
+            rows = list(page)
             content = json_text(rows)
             if rows and content == before:
                 raise PullError(
@@ -161,16 +161,6 @@ def _require_items(name: str, pull: PullSettings, response: "Response") -> None:
             f"{name}: each answer of {pull.path} must have {pull.items}: found {found or 'nothing'}; nothing "
             "was loaded. Check items"
         )
-
-
-def _rows(name: str, pull: PullSettings, found: list[Any]) -> list[dict[str, Any]]:
-    others = [row for row in found if not isinstance(row, dict)]
-    if others:
-        raise PullError(
-            f"{name}: {pull.items} of {pull.path} must be a list of objects: found {json_text(others[0])[:80]} in "
-            f"{len(others):,} of {len(found):,}; nothing was loaded. Check items"
-        )
-    return found
 
 
 def _require_same_host(name: str, connection: ConnectionSettings, url: str) -> None:

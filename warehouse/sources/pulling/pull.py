@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from warehouse.errors import LakeBusyError, LoanlakeError, PullError, SettingError, SourceFileError
+from warehouse.errors import LakeBusyError, LoanlakeError, NoLakeError, PullError, SettingError, SourceFileError
 from warehouse.files.drafts import draft_file, remove_abandoned
 from warehouse.files.turns import file_turn_if_free
 from warehouse.lake import connection as lake
@@ -40,7 +40,8 @@ from warehouse.sources.target import TableColumns, Target, table_columns, target
 class PullResult:
     """One entity's pull. ``n_read``: rows that the source gave; ``loaded``: the files that became raw rows, if any.
 
-    ``notices``: of the cursor column. ``cursor_to``: where the next pull begins; None without a cursor, or any row.
+    ``notices``: of the cursor column, and of rows that were left out. ``cursor_to``: where the next pull begins; None
+    without a cursor, or any row.
     """
 
     source: str
@@ -88,9 +89,7 @@ def pull(
     lender = read_lender(source)
     entities = _entities(lender, source, entity)
     require_dlt()
-    if not lake.lake_exists(settings):
-        with lake.writer(f"pull {source}", settings):
-            pass  # to compare rows with
+    _require_lake(source, settings)
     results: list[PullResult] = []
     failed: list[LoanlakeError] = []
     for each in entities:
@@ -143,7 +142,7 @@ def _pull(declared: _Declared) -> PullResult:
         furthest = Furthest(str(declared.pull.cursor), pulled.cursor_from, pulled.pulled_at.replace(tzinfo=UTC))
         path = declared.folder / f"{target.entity}-{pulled.pulled_at:%Y%m%dT%H%M%S%f}Z.parquet"
         counted, pulled = _land(declared, known, pulled, furthest, path)
-        if counted.n_new and (done := _load(declared, path, pulled)) is not None:
+        if (counted.n_new or counted.n_rejected) and (done := _load(declared, path, pulled)) is not None:
             loaded.append(done)
     return PullResult(
         source=target.source,
@@ -153,8 +152,23 @@ def _pull(declared: _Declared) -> PullResult:
         cursor_to=pulled.cursor_to,
         seconds=time.monotonic() - started,
         loaded=tuple(loaded),
-        notices=furthest.notices() if declared.pull.cursor is not None else (),
+        notices=(*_notices(counted), *(furthest.notices() if declared.pull.cursor is not None else ())),
     )
+
+
+def _notices(counted: Counted) -> Iterator[str]:
+    if counted.n_older:
+        yield f"rows that changed while they were read: {counted.n_older:,}; the newest version of each was taken"
+
+
+def _require_lake(source: str, settings: Settings) -> None:
+    """Make the lake that rows are compared with; a team's database is there before its lake is."""
+    try:
+        with lake.connect(settings):
+            return
+    except NoLakeError:
+        with lake.writer(f"pull {source}", settings):
+            pass
 
 
 @contextmanager
@@ -171,9 +185,13 @@ def _begin(declared: _Declared) -> tuple[TableColumns, Pulled]:
     target, now = declared.target, datetime.now(UTC).replace(tzinfo=None)
     with lake.connect(declared.settings) as con:
         newest, known = newest_pull(con, target.source, target.entity), table_columns(con, target)
-    # another source or column has other values: all rows are read again, and those that are loaded are not new
+    # another source or column has other values, and by another key other rows were rejected: all rows are read again,
+    # and those that are loaded are not new
     address_now, column = address(declared.connection, declared.pull), declared.pull.cursor
-    continues = newest is not None and (newest.pulled_from, newest.cursor_column) == (address_now, column)
+    row_key = ", ".join(map(column_name, declared.pull.row_key))
+    continues = newest is not None and (
+        (newest.pulled_from, newest.cursor_column, newest.row_key) == (address_now, column, row_key)
+    )
     cursor = newest.cursor_to if newest is not None and continues else None
     return known, Pulled(
         pulled_from=address_now,
@@ -181,7 +199,7 @@ def _begin(declared: _Declared) -> tuple[TableColumns, Pulled]:
         cursor_column=column,
         cursor_from=cursor,
         cursor_to=cursor,
-        row_key=", ".join(map(column_name, declared.pull.row_key)),
+        row_key=row_key,
         after=newest.file if newest is not None else None,
     )
 

@@ -29,7 +29,10 @@ def read_into(
     Raises PullError for a source that cannot be read, SettingError for a missing secret.
     """
     read, write = (database.read_table, _write_table) if declared.is_of_table else (http_api.read_pages, _write_objects)
-    return write(read(declared.connection, connection, declared, cursor), draft, declared, furthest)
+    n_rows = write(read(declared.connection, connection, declared, cursor), draft, declared, furthest)
+    if not declared.is_of_table:  # the type of a table's column was looked at
+        furthest.require_any()
+    return n_rows
 
 
 def _write_table(rows: _Rows, draft: Path, declared: PullSettings, furthest: Furthest) -> int:
@@ -60,12 +63,19 @@ def _texts(column: str, rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
 
 
 def _write_objects(rows: _Rows, draft: Path, declared: PullSettings, furthest: Furthest) -> int:
-    """As JSON lines, whose reader knows what the keys of all rows together are."""
-    n_rows = 0
+    """As JSON lines, whose reader knows what the keys of all rows together are, and rejects what is no object."""
+    n_rows, n_objects, example = 0, 0, ""
     with draft.open("w", encoding="utf-8") as file:
         for page in rows:
+            objects = [row for row in page if isinstance(row, dict)]
             if declared.cursor is not None:
-                furthest.see(text_of(row.get(declared.cursor)) for row in page)
-            file.writelines(f"{json_text(row)}\n" for row in page)
-            n_rows += len(page)
+                furthest.see(text_of(row.get(declared.cursor)) for row in objects)
+            lines = [json_text(row) for row in page]
+            file.writelines(f"{line}\n" for line in lines)
+            n_rows, n_objects, example = n_rows + len(page), n_objects + len(objects), example or "".join(lines[:1])
+    if n_rows and not n_objects:
+        raise PullError(
+            f"{declared.items} of {declared.path} must be a list of objects: found {example[:80]} in the first of "
+            f"{n_rows:,} rows, and no object; nothing was loaded. Check items"
+        )
     return n_rows

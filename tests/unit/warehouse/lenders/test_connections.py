@@ -35,6 +35,11 @@ def test_a_database_and_an_api_are_declared_once_each(tmp_path: Path) -> None:
         ("core", {"password": "x"}, r"connections\.core has an unknown key: found password"),
         ("core", {"secret_from": "x"}, r"connections\.core\.secret_from must be env:NAME or file:/path"),
         ("core", {"options": {"password": "x"}}, r"connections\.core\.options must hold no secret.*: found password"),
+        (
+            "core",
+            {"options": {"init_command": "x"}},
+            r"options must leave out what Loanlake gives .*: found init_command",
+        ),
         ("core", {"host": None}, r"host must be given for the kind postgresql: found nothing"),
         ("core", {"url": "https://x"}, r"url must not be given for the kind postgresql"),
         ("bureau", {"url": "https://me:word@x"}, r"url must be a URL such as .*, without user"),

@@ -97,14 +97,29 @@ def test_at_a_terminal_own_columns_are_chosen_from_those_without_a_meaning(
 def test_files_that_exist_are_kept_unless_forced(project: Path) -> None:
     _new("mybank", "loans.csv", *COMPLETE)
     edited = project / "lenders" / "mybank.yml"
-    edited.write_text("title: Mine\n")
+    own = "# ours\npull_every: hour\n\npolicy: {costs: {}}  # kept\n"
+    edited.write_text(f"title: Mine\nlabel: {{outcome_lag_months: 7}}\n{own}")
 
     message = _message(_new("mybank", "loans.csv", *COMPLETE))
 
     assert "files of mybank must not exist yet" in message
-    assert edited.read_text() == "title: Mine\n"
-    assert _new("mybank", "loans.csv", *COMPLETE, "--force").exit_code == 0
-    assert edited.read_text() != "title: Mine\n"
+    assert "outcome_lag_months: 7" in edited.read_text()
+    result = _new("mybank", "loans.csv", *COMPLETE, "--force")
+    assert "lenders/mybank.yml, with its own pull_every, policy" in result.output
+    text = edited.read_text()
+    assert yaml.safe_load(text)["label"] == {"outcome_lag_months": 1}
+    assert text.startswith("title: Mine\n")
+    assert text.endswith(own)
+
+
+def test_a_file_of_connections_alone_is_no_proposal_that_is_overwritten(project: Path) -> None:
+    """It is written first, to pull the rows that are then proposed."""
+    file = project / "lenders" / "mybank.yml"
+    file.parent.mkdir()
+    file.write_text("pull_every: hour\n")
+
+    assert _new("mybank", "loans.csv", *COMPLETE).exit_code == 0
+    assert file.read_text().endswith("pull_every: hour\n")
 
 
 def test_a_forced_proposal_leaves_no_model_that_uses_what_it_replaces(project: Path) -> None:

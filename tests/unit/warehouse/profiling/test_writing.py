@@ -191,6 +191,25 @@ def test_quotes_in_a_files_values_stay_values() -> None:
     assert "'written \"off\"': 'default'" in macro
 
 
+def test_a_value_of_a_long_list_stays_on_one_line() -> None:
+    """A line's end within it would be part of the text: no row of the file would have it."""
+    purposes = ["debt consolidation", "home improvement", "small business - retail", "wedding", "car"]
+    file = profile_of(
+        "loans",
+        loan_id=[*"12345"],
+        issue_date=["2020-01-31"] * 5,
+        amount=["5000"] * 5,
+        term=["12"] * 5,
+        purpose=[*purposes],
+        status=["paid", "charged off", "paid", "paid", "paid"],
+    )
+
+    macro = _written(file)["mybank.sql"]
+
+    assert "'values': {\n" in macro
+    assert [purpose for purpose in purposes if f"'{purpose}': '" not in macro] == []
+
+
 def test_the_projects_file_keeps_its_comments_and_has_the_lender_once() -> None:
     before = (DBT_PROJECT_DIR / "dbt_project.yml").read_text()
 

@@ -10,6 +10,7 @@ import pytest
 
 from warehouse.errors import SourceFileError
 from warehouse.readers.parquet_file import ParquetFile, is_parquet
+from warehouse.readers.table_file import RejectedLine
 
 
 def test_typed_values_become_the_text_that_staging_reads(tmp_path: Path) -> None:
@@ -87,3 +88,23 @@ def test_columns_that_would_get_the_same_name_are_refused(tmp_path: Path) -> Non
 
     with pytest.raises(SourceFileError, match=r"every column .* a name of its own .*: found loan_id"):
         ParquetFile(tmp_path / "loans.parquet")
+
+
+def test_rejected_rows_of_a_pull_are_no_rows_and_can_be_erased(tmp_path: Path) -> None:
+    """A bank's own file with columns of these names has rows as any other."""
+    columns = {"name": ["a", None], "_rejected_value": [None, '{"name":"b"}'], "_rejected_reason": [None, "no key"]}
+    rows = pa.table(columns, pa.schema([(each, pa.string()) for each in columns]))
+    pq.write_table(rows, tmp_path / "own.parquet")
+    pq.write_table(rows.replace_schema_metadata({"loanlake_pull": "{}"}), tmp_path / "pulled.parquet")
+
+    file = ParquetFile(tmp_path / "pulled.parquet")
+    file.write_without([3], tmp_path / "erased")
+
+    assert duckdb.sql(file.select(file.columns)).fetchall() == [("a", 2)]
+    assert file.rejected == [RejectedLine(3, '{"name":"b"}', "no key")]
+    [(found,)] = duckdb.execute(
+        f"select {file.rejected_field('name')} from (select $1 as value)", [file.rejected[0].value]
+    ).fetchall()
+    assert found == "b"
+    assert b"no key" not in (tmp_path / "erased").read_bytes()
+    assert ParquetFile(tmp_path / "own.parquet").rejected == []

@@ -98,3 +98,32 @@ def test_each_kind_has_its_driver_and_the_password_is_masked(
 
     assert repr(engine.url) == f"{driver}://reader:***@core:{port}/core"
     assert engine.url.password == "pa:ss@word/"
+
+
+def test_mysql_gets_a_password_as_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyMySQL sends a text in latin1, and the server refuses the right password."""
+    monkeypatch.setenv("CORE_PASSWORD", "wörd")
+    connection = ConnectionSettings(
+        kind="mysql", host="core", database="core", user="reader", secret_from="env:CORE_PASSWORD"
+    )
+    given = dict[str, object]()
+    monkeypatch.setattr("pymysql.connect", lambda **arguments: given.update(arguments) or 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        engine_of("core", connection).connect()
+
+    assert given["password"] == "wörd".encode()
+
+
+def test_options_of_a_person_stay_beside_those_of_every_pull(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock_timeout, for instance, without which a pull waits for a locked table."""
+    connection = ConnectionSettings(
+        kind="postgresql", host="core", database="core", user="reader", options={"options": "-c lock_timeout=9s"}
+    )
+    given = dict[str, object]()
+    monkeypatch.setattr("psycopg.connect", lambda *_, **arguments: given.update(arguments) or 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        engine_of("core", connection).connect()
+
+    assert given["options"] == "-c lock_timeout=9s -c timezone=UTC -c default_transaction_read_only=on"

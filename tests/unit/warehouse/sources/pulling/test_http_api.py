@@ -141,10 +141,10 @@ def test_a_refusal_says_what_to_do_after_bounded_tries(
             "pages: link\n    page_at: next",
             r"must be on http://127\.0\.0\.1:\d+: found http://elsewhere\.example",
         ),
-        ({"data": {"reports": [1, 2]}}, "pages: single", "must be a list of objects: found 1 in 2 of 2"),
+        ({"data": {"reports": [1, 2]}}, "pages: single", "must be a list of objects: found 1 in the first of 2 rows"),
         ({"data": {"reports": [{"id": 1}]}}, "pages: single", "must have report_id: found none; there are id"),
         ({"reports": []}, "pages: single", r"must have data\.reports: found reports; nothing was loaded"),
-        ('{"data": {"reports": [{"score": NaN}]}}', "pages: single", "page 1 of reports cannot be read: NaN"),
+        ("[" * 100_000, "pages: single", "page 1 of reports cannot be read"),
         ("<html>", "pages: single", "page 1 of reports cannot be read"),
     ],
 )
@@ -156,6 +156,35 @@ def test_an_answer_that_cannot_be_right_is_refused(
 
     with pytest.raises(PullError, match=message):
         pull("bank", home)
+
+
+def test_a_bad_row_costs_no_other_row_of_its_page(
+    bureau: Bureau, home: Settings, declared: Callable[[str], None], rows: Rows
+) -> None:
+    """No object, no key, NaN, half a character, a NUL, a time that is none: each is a row's own fault."""
+    declared("pages: single")
+    bad = (
+        r"""null, {"score": 1, "updated_at": "2024-03-01T10:00:00Z"}, {"report_id": 5, "score": NaN}, """
+        r"""{"report_id": 6, "score": "a\u0000b\ud800", "updated_at": "never"}"""
+    )
+    bureau.respond = lambda *_: (200, {}, json.dumps({"data": {"reports": REPORTS}}).replace("]}}", f", {bad}]}}}}"))
+
+    first, second = pull("bank", home)[0], pull("bank", home)[0]
+
+    assert (first.n_read, first.n_loaded, [each.n_rejected for each in first.loaded]) == (7, 5, [2])
+    assert first.cursor_to == "2024-03-02T10:00:00Z"
+    assert (second.n_loaded, second.loaded) == (0, ())
+    assert rows("select report_id, score from raw.bank_reports where report_id in ('5', '6') order by 1") == [
+        ("5", "NaN"),
+        ("6", "a\x00b\ufffd"),
+    ]
+    assert rows("select value, reason from raw.rejected_lines order by line") == [
+        ("null", "not one object of JSON on one line"),
+        (
+            '{"report_id":null,"score":"1","seen":null,"updated_at":"2024-03-01T10:00:00Z"}',
+            "no value of the row key report_id",
+        ),
+    ]
 
 
 def test_pages_without_end_are_bounded(bureau: Bureau, home: Settings, declared: Callable[[str], None]) -> None:

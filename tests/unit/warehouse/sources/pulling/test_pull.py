@@ -1,7 +1,6 @@
 """Tables of a real PostgreSQL server into raw rows: each change once, whatever is killed."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,18 +27,38 @@ KILLED_BEFORE = {
     "the commit": "landing.LandedFile.require_unchanged",
     "the report": "pull.PullResult",
 }
+#: One process that has imported what a pull needs forks for each pull that is killed.
 KILLED = """
-import os, signal
+import os, signal, sys
 from pathlib import Path
+import psycopg
 from warehouse.lenders import rules
 from warehouse.settings import Settings
 from warehouse.sources import landing
 from warehouse.sources.pulling import pull
+from warehouse.sources.pulling.engine import require_dlt
+require_dlt()
+import dlt.sources.sql_database
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
+def patch(point):
+    *path, name = point.split(".")
+    owner = globals()[path[0]]
+    for each in path[1:]:
+        owner = getattr(owner, each)
+    setattr(owner, name, kill)
 rules.DIRECTORY = Path({directory!r})
-{point} = kill
-pull.pull("bank", Settings.from_environment())
+for number, point in enumerate({points!r}, 10):
+    with psycopg.connect({database!r}, autocommit=True) as con:
+        con.execute("insert into lending.loans (loan_id, updated_at) values (%s, '2024-03-05Z')", [number])
+        con.execute("update lending.loans set amount = %s, updated_at = '2024-03-05Z' where loan_id = 2", [number])
+    if (child := os.fork()) == 0:
+        patch(point)
+        pull.pull("bank", Settings.from_environment())
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+        sys.exit(f"not killed before {{point}}: {{status}}")
 """
 
 
@@ -173,22 +192,17 @@ def test_rows_committed_late_are_read_by_looking_back(
 
 
 def test_no_row_is_lost_or_doubled_wherever_a_pull_is_killed(
-    core: psycopg.Connection, home: Settings, rows: Rows
+    core: psycopg.Connection, database: str, home: Settings, rows: Rows
 ) -> None:
-    expected = 2
-    for number, point in enumerate(KILLED_BEFORE.values(), 10):
-        core.execute("insert into lending.loans (loan_id, updated_at) values (%s, '2024-03-05Z')", [number])
-        core.execute("update lending.loans set amount = %s, updated_at = '2024-03-05Z' where loan_id = 2", [number])
-        code = KILLED.format(directory=str(rules.DIRECTORY), point=point)
-        killed = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=REPOSITORY,
-            env={**os.environ, "LOANLAKE_HOME": str(home.home)},
-            capture_output=True,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-        expected += 1
+    points = list(KILLED_BEFORE.values())
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED.format(directory=str(rules.DIRECTORY), points=points, database=database)],
+        cwd=REPOSITORY,
+        env={**os.environ, "LOANLAKE_HOME": str(home.home)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
     pull("bank", home)
 
@@ -198,23 +212,31 @@ def test_no_row_is_lost_or_doubled_wherever_a_pull_is_killed(
         "qualify row_number() over (partition by loan_id order by _loaded_at desc, _line desc) = 1"
     )
     assert len(found) == len(set(found)), "no row twice"
-    assert len(newest) == expected, "no row lost"
+    assert len(newest) == 2 + len(points), "no row lost"
     assert ("2", "13.0000000000", "2024-03-05 00:00:00+00:00") in found
     assert not list((home.landing / "bank" / "loans").glob(".*")), "no draft is left"
     assert reload_table(home, "raw.bank_loans").n_rows == len(found), "the landing files have them all"
 
 
+def _loaded(settings: Settings) -> list[tuple[object, ...]]:
+    with pulling.lake.connect(settings) as con:
+        return con.execute("select count(*) from raw.bank_loans where loan_id = '6'").fetchall()
+
+
 def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
-    core: psycopg.Connection, home: Settings, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    core: psycopg.Connection, team: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock is this machine's; the transaction that loads compares the lake with what the pull began with."""
-    pull("bank", home)
+    """The lock is this machine's; the transaction that loads compares the lake with what the pull began with.
+
+    The team's database has no lake before the first pull.
+    """
+    pull("bank", team)
     core.execute("insert into lending.loans (loan_id, updated_at) values (6, '2024-03-06Z')")
     load = pulling.ingest_pulled
 
     def other_first(*arguments: object) -> object:
         monkeypatch.setattr(pulling, "ingest_pulled", load)
-        with pulling.lake.writer("another machine", home) as con:
+        with pulling.lake.writer("another machine", team) as con:
             con.execute(
                 "insert into raw.files by name select * replace ('other.parquet' as file, 'x' as sha256, "
                 "loaded_at + interval 1 second as loaded_at) from raw.files"
@@ -223,11 +245,11 @@ def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
 
     monkeypatch.setattr(pulling, "ingest_pulled", other_first)
     with pytest.raises(LakeBusyError, match=r"another loaded other\.parquet meanwhile; nothing of this one was loaded"):
-        pull("bank", home)
+        pull("bank", team)
 
-    assert rows("select count(*) from raw.bank_loans where loan_id = '6'") == [(0,)]
-    assert pull("bank", home)[0].n_loaded == 1, "the next pull reads it again"
-    assert rows("select count(*) from raw.bank_loans where loan_id = '6'") == [(1,)]
+    assert _loaded(team) == [(0,)]
+    assert pull("bank", team)[0].n_loaded == 1, "the next pull reads it again"
+    assert _loaded(team) == [(1,)]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +262,6 @@ def test_a_pull_that_another_machine_was_faster_than_loads_nothing(
             "cursor: updated_at",
             r"the cursor remark of lending\.loans must be a column of whole numbers",
         ),
-        ("[position]", "[loan_id]", r"the row key position must have a value in each row: found none in 1 rows"),
         ("port: 1\n", "port: ", r"the database .* on 127\.0\.0\.1:1 cannot be read as .*refused.*nothing was loaded"),
     ],
 )
@@ -258,12 +279,67 @@ def test_what_cannot_be_read_is_named_with_what_to_do(
     assert rows("select count(*) from raw.files") == [(0,)]
 
 
-def test_a_key_that_names_several_rows_is_refused(core: psycopg.Connection, home: Settings, declare: Declare) -> None:
-    """Compared by such a key, rows would be taken for each other's versions."""
+def test_rows_without_a_key_of_their_own_are_quarantined_once(
+    core: psycopg.Connection, home: Settings, rows: Rows, declare: Declare
+) -> None:
+    """Their versions could not be told apart; the good rows beside them are loaded, whichever pull reads which."""
+    core.execute(
+        "alter table lending.loans drop constraint loans_pkey; alter table lending.loans alter loan_id drop not null"
+    )
+    core.execute("insert into lending.loans (loan_id, remark) values (null, 'x'), (7, 'a'), (7, 'b')")
+    core.execute(
+        "insert into lending.loans (loan_id, amount, updated_at) values (8, 1, '2024-01-01Z'), (8, 2, '2024-01-02Z')"
+    )
+
+    first, second = pull("bank", home)[0], pull("bank", home)[0]
+
+    assert (first.n_read, first.n_loaded, [each.n_rejected for each in first.loaded]) == (7, 3, [3])
+    assert "rows that changed while they were read: 1; the newest version of each was taken" in first.notices
+    assert (second.n_loaded, second.loaded) == (0, ())
+    assert rows("select loan_id, amount from raw.bank_loans where loan_id in ('7', '8')") == [("8", "2.0000000000")]
+    reason = "the row key loan_id names several rows that differ"
+    rejected = rows(
+        "select line, value->>'$.remark', reason, pulled_from is not null from raw.rejected_lines "
+        "join raw.files using (source, entity, file) order by line"
+    )
+    assert rejected == [
+        (4, "x", "no value of the row key loan_id", True),
+        (5, "a", reason, True),
+        (6, "b", reason, True),
+    ]
+    assert reload_table(home, "raw.bank_loans").n_rows == 3, "the landing file tells them apart too"
+
+    core.execute(
+        "delete from lending.loans where remark = 'b'; update lending.loans set loan_id = 9 where remark = 'x'"
+    )
+    assert pull("bank", home)[0].n_loaded == 2, "corrected in the source"
+
+
+def test_times_that_python_has_not_stay_texts(core: psycopg.Connection, home: Settings, rows: Rows) -> None:
+    """Also as a cursor, which they do not move: one such row would cost all others."""
+    core.execute(
+        "insert into lending.loans (loan_id, opened_on, updated_at) values "
+        "(3, 'infinity', '-infinity'), (4, '0044-03-15 BC', 'infinity'), (5, '10000-01-01', '12024-03-01Z')"
+    )
+
+    (result,) = pull("bank", home)
+
+    assert (result.n_loaded, result.cursor_to) == (5, "2024-03-01 08:00:00.000001+00:00")
+    assert rows(
+        "select opened_on, updated_at from raw.bank_loans where loan_id in ('3', '4', '5') order by loan_id"
+    ) == [
+        ("infinity", "-infinity"),
+        ("0044-03-15 BC", "infinity"),
+        ("10000-01-01", "12024-03-01 00:00:00+00"),
+    ]
+
+
+def test_a_key_that_no_row_has_is_refused(core: psycopg.Connection, home: Settings, declare: Declare) -> None:
+    """Such a declaration is wrong: nothing is quarantined for it."""
     core.execute("update lending.loans set remark = 'same'")
     declare((rules.DIRECTORY / "bank.yml").read_text().replace("[loan_id]", "[remark]"))
 
-    with pytest.raises(PullError, match=r"the row key remark must name one row: .* 1 keys, such as same"):
+    with pytest.raises(PullError, match=r"the row key remark must .*found no such row, but .* differ in 2 rows"):
         pull("bank", home)
 
 

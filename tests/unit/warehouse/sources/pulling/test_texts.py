@@ -48,8 +48,25 @@ def test_a_cursor_of_a_far_day_does_not_end_all_pulls() -> None:
 
 @pytest.mark.parametrize("texts", [["yesterday"], ["1", "2024-02-03"], ["2024-02-03T00:00:00", "2024-02-04T00:00:00Z"]])
 def test_a_cursor_that_cannot_be_compared_is_refused(texts: list[str]) -> None:
+    furthest = Furthest("updated_at", None, NOW)
+    furthest.see(texts)
+
     with pytest.raises(PullError, match=r"the cursor updated_at must have numbers, dates or times .*: found"):
-        Furthest("updated_at", None, NOW).see(texts)
+        furthest.require_any()
+
+
+@pytest.mark.parametrize("before", [None, "2024-02-01T00:00:00Z"])
+def test_a_row_with_another_kind_of_cursor_value_costs_no_other_row(before: str | None) -> None:
+    furthest = Furthest("updated_at", before, NOW)
+
+    furthest.see(["n/a", "7", "2024-02-03T00:00:00Z", "2024-02-04T00:00:00Z", "2024-02-05T00:00:00Z"])
+    furthest.require_any()
+
+    assert furthest.text == "2024-02-05T00:00:00Z"
+    assert furthest.notices() == (
+        "rows with updated_at of another kind, such as 'n/a': 1; they do not move the cursor",
+        "rows with updated_at of another kind, such as '7': 1; they do not move the cursor",
+    )
 
 
 def test_looking_back_is_in_the_unit_of_the_cursor() -> None:
