@@ -62,7 +62,10 @@ files as (
         *,
         row_number() over (
             partition by source, entity, dropped_as order by loaded_at desc, file desc
-        ) > 1 as is_replaced
+        ) > 1 as is_replaced,
+        -- a stream's files have a few messages each: the share is that of a day's
+        case when cursor_column = 'offset' then pulled_from || cast(cast(loaded_at as date) as {{ dbt.type_string() }})
+        else file end as judged_with
     from named
 )
 
@@ -73,8 +76,12 @@ select
     files.loaded_at,
     files.n_rows + coalesce(set_aside.n_lines, 0) as n_rows,
     coalesce(set_aside.n_set_aside, 0) as n_set_aside,
-    coalesce(set_aside.n_set_aside, 0)
-    / cast(files.n_rows + coalesce(set_aside.n_lines, 0) as double) as set_aside_share,
+    sum(coalesce(set_aside.n_set_aside, 0)) over (partition by files.source, files.entity, files.judged_with)
+    / cast(
+        sum(files.n_rows + coalesce(set_aside.n_lines, 0)) over (
+            partition by files.source, files.entity, files.judged_with
+        ) as double
+    ) as set_aside_share,
     -- files of a lender that no model reads yet have the share of one that sets nothing
     coalesce(
         lenders.max_set_aside_share, cast({{ lender_settings().default.set_aside.max_share }} as double)

@@ -49,7 +49,7 @@ def write_changes(
     reads again, are not loaded twice, and a row that changes back is. Raises PullError if the row key is missing in a
     row, or names two rows.
     """
-    key = [identifier(column) for column in pulled.row_key.split(", ")]
+    key = [identifier(column) for column in str(pulled.row_key).split(", ")]
     schema = pa.schema([*((column, pa.string()) for column in columns), ("_line", pa.int64())])
     con.register("incoming", pa.RecordBatchReader.from_batches(schema, read.batches(columns)))
     nulls = "".join(f", null::varchar as {identifier(column)}" for column in absent)
