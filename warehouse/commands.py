@@ -1,7 +1,6 @@
 """Commands about settings, raw tables, queries and the dbt project; DuckDB is imported when one of them runs."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,43 +90,6 @@ def pull(*, source: str, entity: str | None) -> None:
 
     pull_declared(source, Settings.from_environment(), entity, _print_pull)
     click.echo(_AFTER_LOADING)
-
-
-@click.command()
-@click.argument("source", required=False)
-@click.option("--entity", help="Read the topic of this entity alone.")
-@click.option("--once", is_flag=True, help="Load what the topics have by now, and end.")
-def stream(*, source: str | None, entity: str | None, once: bool) -> None:
-    """Load messages of Kafka topics of SOURCE, or of all lenders, as they come.
-
-    The lender's file declares them under `connections` and `streams` (see docs/streams.md). Messages become landing
-    files of small batches, which are loaded as any other file is; rows and offsets are one transaction of the lake, so
-    that each message counts once. A message that cannot be a row goes to raw.rejected_lines. `loanlake up` runs it.
-    Needs the extra `loanlake[kafka]`.
-
-    Exit code 0: interrupted, or with --once all was loaded. 1: with --once, a topic could not be read to its end.
-
-    \b
-        loanlake stream
-        loanlake stream mybank --entity applications --once
-    """
-    from warehouse.sources.streaming.streams import declared_streams, drain, follow
-
-    settings = Settings.from_environment()
-    if entity is not None and source is None:
-        raise click.UsageError("--entity is one of a lender: name SOURCE too")
-    found = declared_streams(settings, source, entity)
-    if not found:
-        raise SettingError("a lender's file must declare `streams`: found none in any; docs/streams.md shows how")
-    if once:
-        drain(found, click.echo, _print_result)
-        click.echo(_AFTER_LOADING)
-        return
-    ended: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: ended.append(number))
-    click.echo(f"reading {', '.join(f'{each.name} from {each.stream.address}' for each in found)}")
-    follow(found, click.echo, _print_result, is_over=lambda: bool(ended))
 
 
 @click.command()

@@ -24,9 +24,11 @@ from ml.registry.tracking import SILENT, TRAINING_PAGE
 from orchestration.doors.backend import NO_HOST
 from orchestration.doors.door import HEALTH_PATH
 from orchestration.services import only_daemon
-from orchestration.services.readiness import decisions_become_rows
+from orchestration.services.readiness import decisions_become_rows, streams_are_read
 from warehouse.errors import LoanlakeError, ServiceError, SettingError
 from warehouse.settings import REPOSITORY, Ports, Settings
+from warehouse.sources.streaming.client import require_client
+from warehouse.sources.streaming.streams import declared_streams
 
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.3
@@ -85,7 +87,9 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
     mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
     doors = [python, "-m", "orchestration.doors", "--dagster", str(ports.dagster), str(dagster_socket)]
     doors += ["--mlflow", str(ports.mlflow), str(mlflow_socket), "--reports", str(ports.reports)]
-    return [
+    streams = declared_streams(settings)
+    names = ", ".join(each.name for each in streams)
+    found = [
         Service(
             "API",
             [str(scripts / "loanlake"), "serve", "--port", str(ports.api)],
@@ -113,6 +117,17 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
             purpose="decisions become rows of serving.predictions once it runs",
         ),
     ]
+    if streams:
+        require_client()
+        found.append(
+            Service(
+                "Streams",
+                [str(scripts / "loanlake"), "stream"],
+                readiness=partial(streams_are_read, settings, since=time.time()),
+                purpose=f"messages of {names} become rows once it runs",
+            )
+        )
+    return found
 
 
 def require_free_ports(wanted: Sequence[Service]) -> None:

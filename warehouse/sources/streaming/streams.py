@@ -1,9 +1,11 @@
 """The streams that lenders' files declare, read in turn by one process that outlives what is wrong with one of them."""
 
 import difflib
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from warehouse.errors import LoanlakeError, SettingError, StreamError
 from warehouse.lake import connection as lake
@@ -15,6 +17,7 @@ from warehouse.sources.streaming.lag import StreamLag, write_lag
 from warehouse.sources.streaming.stream import Declared, Stream, opened
 from warehouse.sources.target import target_of
 
+log = logging.getLogger("loanlake")
 Report = Callable[[IngestResult], object]
 #: How long `--once` waits for a topic of which it hears nothing.
 _MOST_SILENT_SECONDS = 60.0
@@ -62,12 +65,20 @@ def drain(streams: Sequence[Declared], say: Callable[[str], object], report: Rep
 
 
 def follow(
-    streams: Sequence[Declared], say: Callable[[str], object], report: Report, *, is_over: Callable[[], bool]
+    streams: Sequence[Declared],
+    say: Callable[[str], object],
+    report: Report,
+    *,
+    is_over: Callable[[], bool],
+    unserved_seconds: Callable[[], float] = lambda: 0.0,
 ) -> None:
-    """Load messages as they come, until ``is_over``. A stream that fails is tried again, and the others go on."""
+    """Load messages as they come, until ``is_over``. A stream that fails is tried again, and the others go on.
+
+    ``unserved_seconds``: since when the online store lacks rows of these streams, for :class:`.StreamLag`.
+    """
     _begin(streams)
     with ExitStack() as stack:
-        followed = [stack.enter_context(_Followed(declared, say, report)) for declared in streams]
+        followed = [stack.enter_context(_Followed(declared, say, report, unserved_seconds)) for declared in streams]
         while not is_over():
             for each in followed:
                 each.step(_SECONDS_A_LOOK / len(followed))
@@ -95,14 +106,16 @@ def _drain(declared: Declared, say: Callable[[str], object], report: Report) -> 
                     f"{declared.name}: {declared.stream.address} must answer: found nothing in "
                     f"{_MOST_SILENT_SECONDS:.0f} s ({stream.lag().problem or 'no error'})"
                 )
-        write_lag(declared.settings, stream.lag())
 
 
 class _Followed:
     """One stream of several: opened, and after an error opened again, later each time."""
 
-    def __init__(self, declared: Declared, say: Callable[[str], object], report: Report) -> None:
+    def __init__(
+        self, declared: Declared, say: Callable[[str], object], report: Report, unserved_seconds: Callable[[], float]
+    ) -> None:
         self._declared, self._say, self._report = declared, say, report
+        self._unserved_seconds = unserved_seconds
         self._open = ExitStack()
         self._stream: Stream | None = None
         self._not_before = self._said_at = 0.0
@@ -119,7 +132,12 @@ class _Followed:
         try:
             self._step(seconds)
         except LoanlakeError as error:
-            self._fail(error)
+            self._fail(str(error))
+        except (
+            Exception
+        ) as error:  # of the client or the lake: it must stop neither the other streams nor `loanlake up`
+            log.exception("a stream failed")
+            self._fail(f"{self._declared.name}: {type(error).__name__}: {error}")
         if time.monotonic() - self._said_at >= _SECONDS_BETWEEN_LAGS:
             write_lag(self._declared.settings, self._lag())
             self._said_at = time.monotonic()
@@ -135,16 +153,19 @@ class _Followed:
             self._pause, self._problem = 1.0, ""
             self._report(result)
 
-    def _fail(self, error: LoanlakeError) -> None:
-        if str(error) != self._problem:
-            self._say(f"{error}. It is tried again")
-        self._problem, self._stream = str(error), None
+    def _fail(self, problem: str) -> None:
+        if problem != self._problem:
+            self._say(f"{problem}. It is tried again")
+        self._problem, self._stream = problem, None
         self._open.close()
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._not_before = time.monotonic() + self._pause
 
     def _lag(self) -> StreamLag:
         target = self._declared.target
-        if self._stream is None:
-            return StreamLag(target.source, target.entity, at=time.time(), problem=self._problem)
-        return self._stream.lag()
+        found = (
+            StreamLag(target.source, target.entity, at=time.time(), problem=self._problem)
+            if self._stream is None
+            else self._stream.lag()
+        )
+        return replace(found, unserved_seconds=self._unserved_seconds())
