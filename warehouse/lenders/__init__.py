@@ -8,4 +8,5 @@ __all__ = [
     "label_rule",
     "lender",
     "rules",
+    "streams",
 ]

@@ -42,7 +42,7 @@ class StreamSettings:
         _Count,
         Key(
             "a whole number, at least 1",
-            "Raise it to read the topic from its beginning once more: after it was created anew, or after messages "
+            "Raise it to read the topic from its beginning once more: after it was created again, or after messages "
             "were deleted there that had not been read.",
         ),
     ] = 1

@@ -231,7 +231,7 @@ class Stream:
             if start < low:
                 found += f", so that {low - start:,} were deleted before they were read"
             elif start > high:
-                found += ", so that the topic was created anew or lost messages"
+                found += ", so that the topic was created again or lost messages"
         except KafkaException:
             found = error
         return (
