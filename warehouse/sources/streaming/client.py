@@ -1,11 +1,14 @@
 """confluent-kafka, imported only where a topic is read or written, with the settings of a declared connection."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from warehouse.errors import SettingError
 from warehouse.lenders.connections import ConnectionSettings
 from warehouse.sources.pulling.engine import secret_of
+
+log = logging.getLogger("loanlake.kafka")
 
 
 def require_client() -> None:
@@ -24,6 +27,9 @@ def client_settings(name: str, connection: ConnectionSettings) -> dict[str, Any]
         "bootstrap.servers": ",".join(connection.brokers),
         "client.id": "loanlake",
         "socket.timeout.ms": connection.timeout_seconds * 1000,
+        # the client would try a server that is down, and say so, 20 times a second
+        "reconnect.backoff.ms": 1_000,
+        "logger": log,
     }
     secret = secret_of(name, connection)
     if secret is not None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _MESSAGES_A_STEP = 1_000
 _SECONDS_BETWEEN_TRIES = 2.0
+_SECONDS_A_LOOK = 1.0
 _MEND = "see what became of the topic, then raise `reading` of the stream, which reads it from its beginning once more"
 
 
@@ -112,6 +113,8 @@ class Stream:
 
     def lag(self) -> StreamLag:
         """How far it is behind, as far as known."""
+        if self._problem and not self._waits:
+            self._look_again()
         target, waiting = self._declared.target, self._waiting()
         oldest = self._batch.oldest_at if self._batch else self._last_at
         return StreamLag(
@@ -144,7 +147,23 @@ class Stream:
                 read_ahead_megabytes=stream.batch_megabytes,
                 longest_load_seconds=declared.settings.lease_seconds,
             )
+            | {"error_cb": self._warned}
         )
+
+    def _warned(self, error: "KafkaError") -> None:
+        """Of servers that do not answer, the client says so once, and not when they answer again."""
+        self._problem = error.str()
+
+    def _look_again(self) -> None:
+        """Whether a problem is over."""
+        from confluent_kafka import KafkaException
+
+        topic = self._declared.stream.topic
+        try:
+            error = self._consumer.list_topics(topic, timeout=_SECONDS_A_LOOK).topics[topic].error
+            self._problem = "" if error is None else error.str()
+        except KafkaException as failure:
+            self._problem = failure.args[0].str()
 
     def _all_partitions(self) -> "list[TopicPartition]":
         from confluent_kafka import KafkaException, TopicPartition
