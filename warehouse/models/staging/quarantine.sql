@@ -10,7 +10,7 @@ with set_aside as (
         reason,
         loaded_at
     from {{ source('raw', 'rejected_lines') }}
-{% for lender in var('lenders') %}
+    {% for lender in var('lenders') %}
     union all
     select
         source,
@@ -22,7 +22,7 @@ with set_aside as (
         reason,
         loaded_at
     from {{ ref('stg_' ~ lender ~ '__rejects') }}
-{% endfor %}
+    {% endfor %}
 )
 
 select

@@ -64,8 +64,11 @@ files as (
             partition by source, entity, dropped_as order by loaded_at desc, file desc
         ) > 1 as is_replaced,
         -- a stream's files have a few messages each: the share is that of a day's
-        case when cursor_column = 'offset' then pulled_from || cast(cast(loaded_at as date) as {{ dbt.type_string() }})
-        else file end as judged_with
+        case
+            when cursor_column = 'offset'
+                then pulled_from || cast(cast(loaded_at as date) as {{ dbt.type_string() }})
+            else file
+        end as judged_with
     from named
 )
 
