@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="Load what the topics have by now, and end.")
 @click.option("--raw-only", is_flag=True, help="Load raw rows, and leave the online store to other runs.")
 def stream(*, source: str | None, entity: str | None, once: bool, raw_only: bool) -> None:
-    """Load messages of Kafka topics of SOURCE, or of all lenders, as they come.
+    """Load messages of Kafka topics as they come.
 
-    The lender's file declares them under `connections` and `streams` (see docs/streams.md). Messages become landing
+    Those of SOURCE, or of all lenders. The lender's file declares them under `connections` and `streams` (see docs/streams.md). Messages become landing
     files of small batches, which are loaded as any other file is; rows and offsets are one transaction of the lake, so
     that each message counts once. A message that cannot be a row goes to raw.rejected_lines. After each load dbt builds
     what the online store reads, and the store is refreshed. `loanlake up` runs this command if a lender declares
