@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 def stream(*, source: str | None, entity: str | None, once: bool, raw_only: bool) -> None:
     """Load messages of Kafka topics as they come.
 
-    Those of SOURCE, or of all lenders. The lender's file declares them under `connections` and `streams` (see docs/streams.md). Messages become landing
-    files of small batches, which are loaded as any other file is; rows and offsets are one transaction of the lake, so
-    that each message counts once. A message that cannot be a row goes to raw.rejected_lines. After each load dbt builds
-    what the online store reads, and the store is refreshed. `loanlake up` runs this command if a lender declares
-    streams. Needs the extra `loanlake[kafka]`.
+    Those of SOURCE, or of all lenders. The lender's file declares them under `connections` and `streams` (see
+    docs/streams.md). Messages become landing files of small batches, which are loaded as any other file is; rows and
+    offsets are one transaction of the lake, so that each message counts once. A message that cannot be a row goes to
+    raw.rejected_lines. After each load dbt builds what the online store reads, and the store is refreshed. `loanlake
+    up` runs this command if a lender declares streams. Needs the extra `loanlake[kafka]`.
 
     Exit code 0: interrupted, or with --once all was loaded. 1: with --once, a topic could not be read to its end.
 
