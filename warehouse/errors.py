@@ -9,7 +9,7 @@
     ├── RunRefused ── OtherRunUnderWay
     ├── ApprovalMissing, BackupError, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
     ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
-    └── OutboxError, PullError, QueryError, ServiceError, SettingError, TeamError, TrainingSetError
+    └── OutboxError, PullError, QueryError, ServiceError, SettingError, StreamError, TeamError, TrainingSetError
 """
 
 import sqlite3
@@ -29,6 +29,10 @@ class SourceFileError(LoanlakeError):
 
 class PullError(LoanlakeError):
     """A database or API cannot be read, or its rows cannot be loaded; nothing of the pull was."""
+
+
+class StreamError(LoanlakeError):
+    """Kafka cannot be read, or has messages no more that were not loaded; nothing of the batch was loaded."""
 
 
 class FormatError(LoanlakeError):

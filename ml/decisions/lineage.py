@@ -292,11 +292,14 @@ class _Reader:
             lender, entity = table.lender, table.name.removeprefix(f"raw.{table.lender}_")
             sql = (
                 f"select _file as file, _line as line, files.sha256, _loaded_at as loaded_at, "
-                f"files.pulled_from, files.pulled_at, files.row_key, "
+                f"files.pulled_from, files.pulled_at, files.row_key, messages.topic_partition, messages.topic_offset, "
                 f"raw_rows.* exclude (_file, _line, _loaded_at) "
                 f"from (from {table.name}{self._at()} where {condition}) as raw_rows "
                 f"left join (from raw.files{self._at()}) as files "
                 f"on files.file = _file and files.source = {literal(lender)} and files.entity = {literal(entity)} "
+                # only added to: as it stands is as it stood
+                f"left join raw.messages on messages.file = _file and messages.line = _line "
+                f"and messages.source = {literal(lender)} and messages.entity = {literal(entity)} "
                 "order by _loaded_at desc, _file, _line"
             )
             found.append(Rows(table.name, "as received", sql, self._fetch(sql)))

@@ -78,7 +78,11 @@ def _lines_of_files(step: Rows) -> dict[str, str]:
     by_pull: dict[str, list[str]] = {}
     for row in step.rows:
         if "pulled_from" in row:
-            key = ", ".join(f"{column} {row.get(column)}" for column in str(row["row_key"]).split(", "))
+            key = (
+                f"at offset {row['topic_offset']} of partition {row['topic_partition']}"
+                if "topic_offset" in row
+                else ", ".join(f"{column} {row.get(column)}" for column in str(row["row_key"]).split(", "))
+            )
             by_pull.setdefault(f"{row['pulled_from']}, pulled {str(row['pulled_at'])[:19]} UTC", []).append(key)
         else:
             by_file.setdefault(str(row.get("file")), []).append(int(str(row.get("line", 0))))

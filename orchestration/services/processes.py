@@ -24,12 +24,15 @@ from ml.registry.tracking import SILENT, TRAINING_PAGE
 from orchestration.doors.backend import NO_HOST
 from orchestration.doors.door import HEALTH_PATH
 from orchestration.services import only_daemon
-from orchestration.services.readiness import decisions_become_rows
+from orchestration.services.readiness import decisions_become_rows, streams_are_read
 from warehouse.errors import LoanlakeError, ServiceError, SettingError
 from warehouse.settings import REPOSITORY, Ports, Settings
+from warehouse.sources.streaming.client import require_client
+from warehouse.sources.streaming.streams import declared_streams
 
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.3
+_SECONDS_BEFORE_A_RESTART = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Service:
 
     ``port`` and ``health`` (a path that answers 2xx) are None if it serves nothing; ``setting``: the option for the
     port. ``readiness``: for a service without port, what it does now, else None; ``purpose``: what waits for that.
-    ``landing``: path of the first page.
+    ``landing``: path of the first page. ``is_restarted``: nothing else needs it, so it is started again where it ends.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Service:
     readiness: Callable[[], str | None] | None = None
     purpose: str = ""
     landing: str = ""
+    is_restarted: bool = False
 
     @property
     def url(self) -> str | None:
@@ -85,7 +89,9 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
     mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
     doors = [python, "-m", "orchestration.doors", "--dagster", str(ports.dagster), str(dagster_socket)]
     doors += ["--mlflow", str(ports.mlflow), str(mlflow_socket), "--reports", str(ports.reports)]
-    return [
+    streams = declared_streams(settings)
+    names = ", ".join(each.name for each in streams)
+    found = [
         Service(
             "API",
             [str(scripts / "loanlake"), "serve", "--port", str(ports.api)],
@@ -113,6 +119,18 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
             purpose="decisions become rows of serving.predictions once it runs",
         ),
     ]
+    if streams:
+        require_client()
+        found.append(
+            Service(
+                "Streams",
+                [str(scripts / "loanlake"), "stream"],
+                readiness=partial(streams_are_read, settings, since=time.time()),
+                purpose=f"messages of {names} become rows once it runs",
+                is_restarted=True,
+            )
+        )
+    return found
 
 
 def require_free_ports(wanted: Sequence[Service]) -> None:
@@ -151,8 +169,14 @@ def run_together(
             progress = _Progress(wanted, say, when_pages_answer)
             while not stop():
                 for service in wanted:
-                    if children[service.name].poll() is not None:
-                        raise _ended(service, children[service.name].returncode, settings)
+                    code = children[service.name].poll()
+                    if code is None:
+                        continue
+                    if not service.is_restarted:
+                        raise _ended(service, code, settings)
+                    say(f"{service.name} ended by itself with exit code {code}, and is started again")
+                    time.sleep(_SECONDS_BEFORE_A_RESTART)
+                    children[service.name] = _start(service, settings, is_first=False)
                 if progress.look():
                     say(f"all ready; logs in {settings.logs}; Ctrl-C stops all")
                 time.sleep(_POLL_SECONDS)
@@ -166,8 +190,8 @@ def log_of(service: Service, settings: Settings) -> Path:
     return settings.logs / f"{service.name.lower().replace(' ', '-')}.log"
 
 
-def _start(service: Service, settings: Settings) -> subprocess.Popen[bytes]:
-    with log_of(service, settings).open("w") as log:
+def _start(service: Service, settings: Settings, *, is_first: bool = True) -> subprocess.Popen[bytes]:
+    with log_of(service, settings).open("w" if is_first else "a") as log:
         return subprocess.Popen(  # noqa: S603
             list(service.command),
             stdout=log,

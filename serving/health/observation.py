@@ -13,6 +13,7 @@ from typing import get_args
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from serving.deployed.deployment_watch import DeploymentWatch
+from serving.health import streams
 from serving.health.measured import MeasuredFigures
 from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
@@ -59,6 +60,7 @@ class Observation:
             *self._measured.told(self._deployments.all_served()),
             *self._backlog(),
             *self._batches(),
+            *streams.told(self._settings),
             *self._backup(),
             *await self._store_age(),
             *self._team.collect(),

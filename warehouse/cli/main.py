@@ -24,6 +24,7 @@ _SECTIONS = {
             "serve",
             "ingest",
             "pull",
+            "stream",
             "sql",
             "status",
             "doctor",

@@ -9,4 +9,5 @@ __all__ = [
     "label_rule",
     "lender",
     "rules",
+    "streams",
 ]

@@ -1,4 +1,4 @@
-"""Databases and HTTP APIs from which a lender's rows are pulled: the keys ``connections`` and ``pulls``."""
+"""Databases, HTTP APIs and Kafka servers that have a lender's rows: the keys ``connections`` and ``pulls``."""
 
 import ipaddress
 import re
@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from warehouse.lenders.keys import Key
 
-ConnectionKind = Literal["postgresql", "mysql", "sql_server", "http"]
+ConnectionKind = Literal["postgresql", "mysql", "sql_server", "http", "kafka"]
 PullEvery = Literal["15 minutes", "hour", "day"]
 Pages = Literal["single", "link", "link_header", "token", "offset", "number"]
 _Text = Annotated[str, Meta(pattern=r"\S")]
@@ -19,6 +19,7 @@ _Count = Annotated[int, Meta(ge=1)]
 _SECRET = re.compile(r"pass|secret|token$|key$", re.IGNORECASE)
 _OF_DATABASES = ("host", "port", "database")
 _OF_HTTP = ("url", "auth", "auth_header")
+_OF_KAFKA = ("brokers",)
 _OF_PATHS = (
     *("path", "items", "parameters", "since_parameter", "pages", "page_at", "page_parameter", "page_size_parameter"),
     *("page_size", "first_page", "most_pages"),
@@ -27,9 +28,11 @@ _OF_PATHS = (
 
 @dataclass(frozen=True)
 class ConnectionSettings:
-    """A database server or an HTTP API; secrets stay outside the file."""
+    """A database server, an HTTP API or Kafka servers; secrets stay outside the file."""
 
-    kind: Annotated[ConnectionKind, Key("one of postgresql, mysql, sql_server, http", "What the connection leads to.")]
+    kind: Annotated[
+        ConnectionKind, Key("one of postgresql, mysql, sql_server, http, kafka", "What the connection leads to.")
+    ]
     host: Annotated[_Text | None, Key("the name of a host", "The host of a database.")] = None
     port: Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None,
@@ -46,7 +49,13 @@ class ConnectionSettings:
     ] = None
     options: Mapping[
         str,
-        Annotated[_Text, Key("a text", "An option of the database's driver, such as sslmode: verify-full.")],
+        Annotated[
+            _Text,
+            Key(
+                "a text",
+                "An option of the driver: sslmode: verify-full of PostgreSQL, ssl.ca.location: /path of Kafka.",
+            ),
+        ],
     ] = field(default_factory=dict)
     url: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")] | None,
@@ -59,6 +68,10 @@ class ConnectionSettings:
     auth_header: Annotated[
         _Text, Key("the name of a header", "The header that has the secret, for the auth header.")
     ] = "X-API-Key"
+    brokers: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[^\s,/@]+:[0-9]+$")], ...],
+        Key("a list of host:port such as [kafka.mybank.example:9093]", "The Kafka servers that are asked first."),
+    ] = ()
     timeout_seconds: Annotated[
         Annotated[int, Meta(ge=1, le=3600)],
         Key("a whole number, 1 to 3600", "How long to wait for a connection, and for each answer of an API."),
@@ -73,11 +86,15 @@ class ConnectionSettings:
 
     def __post_init__(self) -> None:
         if self.kind == "http":
-            self._require(("url",), absent=(*_OF_DATABASES, "options"))
+            self._require(("url",), absent=(*_OF_DATABASES, *_OF_KAFKA, "options"))
             self._require_safe_secret()
+            return
+        _require_no_secret("options", self.options)
+        if self.kind == "kafka":
+            self._require((), absent=(*_OF_DATABASES, *_OF_HTTP))
+            self._require_safe_brokers()
         else:
-            self._require(("host", "database", "user"), absent=_OF_HTTP)
-            _require_no_secret("options", self.options)
+            self._require(("host", "database", "user"), absent=(*_OF_HTTP, *_OF_KAFKA))
             if taken := {"connect_timeout", "login_timeout", "init_command"}.intersection(self.options):
                 raise ValueError(
                     f"options must leave out what Loanlake gives the driver itself (timeout_seconds): found "
@@ -98,6 +115,19 @@ class ConnectionSettings:
         address = urlsplit(self.url or "")
         if self.secret_from is not None and address.scheme == "http" and not _is_here(address.hostname or ""):
             raise ValueError(f"url must begin with https:// if a secret is sent to another machine: found {self.url}")
+
+    def _require_safe_brokers(self) -> None:
+        if not self.brokers:
+            raise ValueError("brokers must be given for the kind kafka: found none")
+        if (self.secret_from is None) != (self.user is None):
+            raise ValueError("user and secret_from must be given together: found only one of them")
+        protocol = self.options.get("security.protocol", "SASL_SSL").upper()
+        far = [broker for broker in self.brokers if not _is_here(broker.rpartition(":")[0].strip("[]"))]
+        if self.secret_from is not None and protocol != "SASL_SSL" and far:
+            raise ValueError(
+                f"security.protocol must be SASL_SSL if a secret is sent to another machine: found {protocol} for "
+                f"{', '.join(far)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -205,6 +235,8 @@ def require_known_connections(connections: Mapping[str, ConnectionSettings], pul
                 f"pulls.{entity}.connection must name one of {', '.join(connections) or 'no connections'}: found "
                 f"{pull.connection!r}"
             )
+        if found.kind == "kafka":
+            raise ValueError(f"pulls.{entity} must not read Kafka: declare its topic under `streams`")
         if pull.is_of_table == (found.kind == "http"):
             raise ValueError(
                 f"pulls.{entity} must have a {'path' if found.kind == 'http' else 'table'}, for its connection is "

@@ -17,7 +17,7 @@ from warehouse.lenders.lender import Lender
 from warehouse.settings import DBT_PROJECT_DIR
 
 DIRECTORY = DBT_PROJECT_DIR / "lenders"
-_NOT_FOR_SQL = ("path", "connections", "pulls", "pull_every")
+_NOT_FOR_SQL = ("path", "connections", "pulls", "pull_every", "streams")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 

@@ -1,4 +1,4 @@
-"""A file of JSON lines: one flat object a line; its keys are the columns, in the order in which they first appear."""
+"""Files of JSON lines: one flat object a line, or one message of a Kafka topic; its keys are the columns."""
 
 import json
 import re
@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from warehouse.lenders.files import FileSettings
+from warehouse.raw import column_name
 from warehouse.readers.csv_head import MOST_COLUMNS, HeaderProblem, names_of
 from warehouse.readers.limits import Limits, require_rows
 from warehouse.readers.table_file import VALUE_CHARACTERS, FileLayout, RejectedLine
@@ -20,8 +21,11 @@ MAX_REJECTED_LINES = 100_000
 _BATCH_ROWS = 20_000
 _LINE_ENDS = b" \t\r\n"
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_text = msgspec.json.Decoder(str).decode
+_string = msgspec.json.Decoder(str).decode
 _WORDS = {b"null": None, b'""': None}
+_NO_OBJECT = "not one object of JSON on one line"
+#: How the first line of a file of messages begins.
+MESSAGES_BEGIN = b'{"messages_of":'
 
 
 class JsonLines:
@@ -31,19 +35,21 @@ class JsonLines:
     text. null, an empty text and an absent key are missing values. Raises SourceFileError for an unusable file.
     """
 
+    _needs_keys = True
+
     def __init__(self, path: Path, declared: FileSettings | None = None, *, limits: Limits | None = None) -> None:
         self.path = path
         self._declared, self._limits = declared or FileSettings(), limits
         self.rejected: list[RejectedLine] = []
-        keys: dict[str, None] = {}
+        keys = self._keys_before()
         for _, _, row in self._lines():
-            if row is not None and not row.keys() <= keys.keys():
+            if not isinstance(row, str) and not row.keys() <= keys.keys():
                 keys.update(dict.fromkeys(row))
                 if len(keys) > MOST_COLUMNS:
                     break
         with self._stream() as stream:
             self.layout = FileLayout("json lines", stream.encoding)
-            if not keys:
+            if not keys and self._needs_keys:
                 raise stream.unusable("none of its lines is an object of JSON with keys: write one object a line")
             try:
                 self.columns = names_of(list(keys))
@@ -90,8 +96,12 @@ class JsonLines:
         pattern = f'"{re.escape(self._keys[column])}"\\s*:\\s*"?([^",}}]*)'
         return f"regexp_extract(value, {literal(pattern)}, 1)"
 
-    def _lines(self) -> Iterator[tuple[int, bytes, Mapping[str, msgspec.Raw] | None]]:
-        """Each line that is not blank, and its object if it is one."""
+    def _keys_before(self) -> dict[str, None]:
+        """Keys that the file has whatever its lines have."""
+        return {}
+
+    def _lines(self) -> Iterator[tuple[int, bytes, Mapping[str, msgspec.Raw] | str]]:
+        """Each line that is not blank, and its object, or the reason why it has none."""
         with self._stream() as stream:
             number = 0
             while line := stream.read_line():
@@ -114,21 +124,90 @@ class JsonLines:
         return TextStream(self.path, self._limits, encoding=self._declared.encoding, is_json=True)
 
 
-def _object(line: bytes) -> Mapping[str, msgspec.Raw] | None:
+class Message(msgspec.Struct, omit_defaults=True):
+    """A line of a file of messages. ``at``: the message's time, milliseconds since 1970.
+
+    ``value``: the object that it holds; without one, ``reason`` says why, and ``text`` is what came.
+    """
+
+    partition: int
+    offset: int
+    at: int | None = None
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    text: str = ""
+    reason: str = ""
+
+
+class _First(msgspec.Struct):
+    messages_of: str
+    columns: list[str]
+
+
+_message = msgspec.json.Decoder(Message).decode
+_first = msgspec.json.Decoder(_First).decode
+
+
+class Messages(JsonLines):
+    """Messages of a Kafka topic, written by ``loanlake stream``: each with its partition and offset.
+
+    The first line has the columns of the table, so that keys that no message has are null. A column is a key as
+    ``column_name`` writes it.
+    """
+
+    _needs_keys = False
+
+    def positions(self) -> pa.Table:
+        """Line, partition, offset and time of each message."""
+        found: list[tuple[int, Message]] = []
+        with self._stream() as stream:
+            number = 0
+            while line := stream.read_line():
+                number += 1
+                if number > 1 and line.strip(_LINE_ENDS):
+                    found.append((number, _message(line)))
+        return pa.table(
+            {
+                "line": pa.array([number for number, _ in found], pa.int64()),
+                "topic_partition": pa.array([message.partition for _, message in found], pa.int32()),
+                "topic_offset": pa.array([message.offset for _, message in found], pa.int64()),
+                "message_at": pa.array([message.at for _, message in found], pa.timestamp("ms")),
+            }
+        )
+
+    def _keys_before(self) -> dict[str, None]:
+        with self._stream() as stream:
+            return dict.fromkeys(_first(stream.read_line()).columns)
+
+    def _lines(self) -> Iterator[tuple[int, bytes, Mapping[str, msgspec.Raw] | str]]:
+        with self._stream() as stream:
+            number = 0
+            while line := stream.read_line():
+                number += 1
+                if number == 1 or not line.strip(_LINE_ENDS):
+                    continue
+                message = _message(line)
+                if isinstance(message.value, msgspec.Raw):
+                    value = bytes(message.value)
+                    yield number, value, {column_name(key): raw for key, raw in _decode(value).items()}
+                else:
+                    yield number, message.text.encode(), message.reason
+
+
+def _object(line: bytes) -> Mapping[str, msgspec.Raw] | str:
     try:
         return _decode(line)
     except (msgspec.DecodeError, RecursionError):
-        return None
+        return _NO_OBJECT
 
 
-def _values(line: bytes, row: Mapping[str, msgspec.Raw] | None, keys: Sequence[str]) -> list[str | None]:
+def _values(line: bytes, row: Mapping[str, msgspec.Raw] | str, keys: Sequence[str]) -> list[str | None]:
     """The texts of a row; raises ValueError with the reason why a line is none."""
-    if row is None:
-        raise ValueError("not one object of JSON on one line")
+    if isinstance(row, str):
+        raise ValueError(row)
     # a colon more than there are keys may be one in a text or an object; only then the keys are counted
     if line.count(b":") > len(row) and _n_keys(line) > len(row):
         raise ValueError("a key that stands twice")
-    return [_value(row.get(key)) for key in keys]
+    return [text_of(row.get(key)) for key in keys]
 
 
 def _n_keys(line: bytes) -> int:
@@ -138,13 +217,14 @@ def _n_keys(line: bytes) -> int:
         raise ValueError("objects within objects, too many to read") from None
 
 
-def _value(raw: msgspec.Raw | None) -> str | None:
+def text_of(raw: msgspec.Raw | None) -> str | None:
+    """A value as text; None is a missing one."""
     if raw is None:
         return None
     written = bytes(raw)
     if written in _WORDS:
         return _WORDS[written]
-    return _text(written) if written[:1] == b'"' else written.decode()
+    return _string(written) if written[:1] == b'"' else written.decode()
 
 
 def _batch(columns: Sequence[str], texts: Sequence[Sequence[str | None]], lines: Sequence[int]) -> pa.RecordBatch:

@@ -2,12 +2,12 @@
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from warehouse.lenders.files import FileSettings
 from warehouse.readers.csv_file import CsvFile
-from warehouse.readers.json_lines import JsonLines
+from warehouse.readers.json_lines import MESSAGES_BEGIN, JsonLines, Messages
 from warehouse.readers.limits import Limits
 from warehouse.readers.parquet_file import ParquetFile, is_parquet
 from warehouse.readers.table_file import TableFile
@@ -30,14 +30,16 @@ def open_table(
         return ParquetFile(path, limits)
     if is_workbook(path):
         return Workbook(path, declared, limits=limits)
-    if _is_json_lines(path):
+    if _begins(path, lambda start: start.startswith(MESSAGES_BEGIN)):
+        return Messages(path, limits=limits)
+    if _begins(path, is_json_object):
         return JsonLines(path, declared, limits=limits)
     return CsvFile(path, declared, notes=notes, limits=limits)
 
 
-def _is_json_lines(path: Path) -> bool:
+def _begins(path: Path, as_it_should: Callable[[bytes], bool]) -> bool:
     try:
         with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
-            return is_json_object(file.read(_SAMPLE_BYTES))
+            return as_it_should(file.read(_SAMPLE_BYTES))
     except (OSError, EOFError, zlib.error):
         return False  # a damaged file, of which its reader says so

@@ -40,6 +40,8 @@ class Places:
     deployments = Place("deployment")
     #: The newest figures of models, data and portfolio, readable without opening the lake.
     figures = Place("deployment", "figures.json")
+    #: How far each stream is behind its Kafka topic, one file an entity.
+    streams = Place("streams")
     #: LMDB directory of history and cohort inputs.
     online_store = Place("online")
     #: SQLite decision log of the API.

@@ -22,6 +22,7 @@ __all__ = [
     "reloading",
     "rows_set_aside",
     "simulated",
+    "streaming",
     "target",
     "undated_corrections",
 ]

@@ -17,12 +17,13 @@ from warehouse.lenders.files import FileSettings
 from warehouse.lenders.rules import read_lender
 from warehouse.raw import SOURCES
 from warehouse.readers.csv_lines import NOTE
+from warehouse.readers.json_lines import Messages
 from warehouse.readers.opening import open_table
 from warehouse.readers.parquet_file import ParquetFile
 from warehouse.readers.table_file import RejectedLine, TableFile
 from warehouse.settings import Settings
 from warehouse.sources.landing import LandedFile, receive
-from warehouse.sources.recorded import LAYOUT_COLUMNS, PULL_COLUMNS, Pulled
+from warehouse.sources.recorded import LAYOUT_COLUMNS, PULL_COLUMNS, Origin
 from warehouse.sources.target import Target, columns_to_load, require_table, target_of
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ def ingest_simulated(settings: Settings, simulation: "Simulation", report: Repor
     return _ingest([(target_of("simulated", entity), path) for entity, path in paths.items()], settings, report)
 
 
-def ingest_pulled(target: Target, path: Path, settings: Settings, pulled: Pulled) -> IngestResult:
-    """Load a landing file that a pull wrote, and how far the pull came, in one transaction.
+def ingest_pulled(target: Target, path: Path, settings: Settings, origin: Origin) -> IngestResult:
+    """Load a landing file that a pull or a stream wrote, and how far its source was read, in one transaction.
 
-    Raises LakeBusyError if another pull of the entity was loaded meanwhile.
+    Raises LakeBusyError if another one loaded rows of the same place meanwhile.
     """
-    return _ingest_file(target, path, settings, _loaded_before(settings), pulled)
+    return _ingest_file(target, path, settings, {}, origin)
 
 
 def _ingest(files: Sequence[tuple[Target, Path]], settings: Settings, report: Report | None) -> list[IngestResult]:
@@ -125,7 +126,7 @@ def _ingest(files: Sequence[tuple[Target, Path]], settings: Settings, report: Re
 
 
 def _ingest_file(
-    target: Target, path: Path, settings: Settings, known: Mapping[_Content, _Known], pulled: Pulled | None = None
+    target: Target, path: Path, settings: Settings, known: Mapping[_Content, _Known], origin: Origin | None = None
 ) -> IngestResult:
     started = time.monotonic()
     landed = receive(path, settings.landing / target.source / target.entity)
@@ -137,7 +138,7 @@ def _ingest_file(
             declared = read_lender(target.source).files.get(target.entity, FileSettings())
             file = open_table(landed.path, declared, notes=target.notes, limits=settings)
             counts, status = _load(
-                target, landed, file, settings, keeps_new=declared.new_columns == "keep", pulled=pulled
+                target, landed, file, settings, keeps_new=declared.new_columns == "keep", origin=origin
             )
         if counts.is_erased:
             landed.withdraw()  # it contains the lines that were erased from the first landing file
@@ -196,24 +197,30 @@ def _load(
     settings: Settings,
     *,
     keeps_new: bool,
-    pulled: Pulled | None,
+    origin: Origin | None,
 ) -> tuple[_Known, Status]:
     """Insert rows, rejected lines and the row of ``raw.files`` in one transaction, or nothing; returns the counts."""
     name, loaded_at = landed.path.name, datetime.now(UTC).replace(tzinfo=None)
+    if isinstance(file, Messages) and origin is None:
+        raise SourceFileError(
+            f"{name} has messages of Kafka, which only `loanlake stream` can load: it knows which are"
+        )
     columns = columns_to_load(target, name, file.columns)
     with lake.writer(f"ingest {target.source} {name}", settings) as con:
         counts = _recorded(con, target, landed.sha256)
         if counts is not None:
             return counts, "already_loaded"  # another process loaded it while this one waited for the lease
         con.execute("begin")
-        if pulled is not None:
-            pulled.require_newest(con, target.source, target.entity)
-        new = require_table(con, target, columns, keeps_new=keeps_new)
+        pulled = None if origin is None else origin.settled(con, target.source, target.entity)
+        # without columns: messages of which none is a row, before there is a table
+        new = require_table(con, target, columns, keeps_new=keeps_new) if columns else ()
         if not keeps_new:
             columns, new = tuple(column for column in columns if column not in new), ()
-        n_rows = insert_rows(con, target, file, columns, loaded_at)
+        n_rows = insert_rows(con, target, file, columns, loaded_at) if columns else _only_rejected(file)
         rejected = file.rejected
-        if n_rows == 0 and pulled is None:
+        if isinstance(file, Messages):
+            _insert_messages(con, target, file, loaded_at)
+        elif n_rows == 0 and pulled is None:
             raise SourceFileError(f"{name} must have at least one row: {_no_rows(rejected)}; nothing of it was loaded")
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)
@@ -242,6 +249,19 @@ def _load(
             notices=layout.notices,
         )
         return loaded, "loaded"
+
+
+def _only_rejected(file: TableFile) -> int:
+    return sum(batch.num_rows for batch in file.batches(()))
+
+
+def _insert_messages(con: duckdb.DuckDBPyConnection, target: Target, file: Messages, loaded_at: datetime) -> None:
+    con.register("messages", file.positions())
+    con.execute(
+        "insert into raw.messages by name "
+        "select $source as source, $entity as entity, $file as file, *, $at::timestamp as loaded_at from messages",
+        {"source": target.source, "entity": target.entity, "file": file.path.name, "at": loaded_at},
+    )
 
 
 def _no_rows(rejected: Sequence[RejectedLine]) -> str:

@@ -7,7 +7,7 @@ the rows themselves, and nowhere else.
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from warehouse.errors import LakeBusyError
 from warehouse.raw import SOURCES
@@ -23,12 +23,20 @@ LAYOUT_COLUMNS = ("format", "encoding", "delimiter", "title_lines", "sheet")
 PULL_COLUMNS = ("pulled_from", "pulled_at", "cursor_column", "cursor_from", "cursor_to", "row_key")
 
 
+class Origin(Protocol):
+    """Where a landing file's rows come from, if it was not received as a file."""
+
+    def settled(self, con: "duckdb.DuckDBPyConnection", source: str, entity: str) -> "Pulled":
+        """What ``raw.files`` gets, within the transaction; raises LakeBusyError if its rows may be there already."""
+
+
 @dataclass(frozen=True)
 class Pulled:
     """Where a landing file's rows come from; ``pulled_at``: UTC, before the first row was read.
 
     ``cursor_from``, ``cursor_to``: the value of ``cursor_column`` that the pull began and ended with. ``row_key``: the
-    raw columns that name a row of the source. ``after``: the entity's pulled file before it, as the lake had it.
+    raw columns that name a row of the source; None for messages. ``after``: the entity's pulled file before it, as the
+    lake had it.
     """
 
     pulled_from: str
@@ -36,11 +44,11 @@ class Pulled:
     cursor_column: str | None
     cursor_from: str | None
     cursor_to: str | None
-    row_key: str
-    after: str | None
+    row_key: str | None
+    after: str | None = None
 
-    def require_newest(self, con: "duckdb.DuckDBPyConnection", source: str, entity: str) -> None:
-        """Raise LakeBusyError unless the lake is as it was when the pull began; within the transaction that loads it.
+    def settled(self, con: "duckdb.DuckDBPyConnection", source: str, entity: str) -> "Pulled":
+        """The pull itself; raises LakeBusyError unless the lake is as it was when it began.
 
         Two pulls at the same time, such as on two machines of a team, would otherwise both load the same rows.
         """
@@ -50,6 +58,7 @@ class Pulled:
                 f"one pull at a time loads {source} {entity}: another loaded {newest.file if newest else 'nothing'} "
                 "meanwhile; nothing of this one was loaded. Pull again"
             )
+        return self
 
 
 @dataclass(frozen=True)

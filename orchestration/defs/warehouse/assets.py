@@ -156,6 +156,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
     of_lenders = [key for key in raw if f"raw.{key.path[-1]}" not in tables.program_tables()]
     written_by = {
         dg.AssetKey(["raw", "files"]): of_lenders,
+        dg.AssetKey(["raw", "messages"]): of_lenders,
         dg.AssetKey(["raw", "rejected_lines"]): of_lenders,
         dg.AssetKey(["serving", "approvals"]): [DEPLOYMENT_CHANGES],
         dg.AssetKey(["serving", "reported_outcomes"]): [ONLINE_DECISIONS],

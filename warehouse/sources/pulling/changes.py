@@ -52,7 +52,7 @@ def write_changes(
     reads again, are not loaded twice, and a row that changes back is. Rows without a row key, or with a key that
     several rows have, are rejected, each once. Raises PullError if the first pull finds no others.
     """
-    key = [identifier(column) for column in pulled.row_key.split(", ")]
+    key = [identifier(column) for column in str(pulled.row_key).split(", ")]
     schema = pa.schema([*((column, pa.string()) for column in columns), ("_line", pa.int64())])
     con.register("incoming", pa.RecordBatchReader.from_batches(schema, read.batches(columns)))
     nulls = "".join(f", null::varchar as {identifier(column)}" for column in absent)

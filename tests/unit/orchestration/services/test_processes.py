@@ -97,6 +97,27 @@ def test_a_service_that_ends_stops_the_others_and_shows_its_last_words(home: Set
     assert log_of(broken, home).read_text().strip() == "no database"
 
 
+def test_a_service_that_nothing_needs_is_started_again(home: Settings, tmp_path: Path) -> None:
+    """Prevents a killed reading of streams from stopping the API."""
+    starts = tmp_path / "starts"
+    script = (
+        f"import pathlib, time; starts = pathlib.Path({str(starts)!r})\n"
+        "n = starts.read_text() if starts.exists() else ''; starts.write_text(n + 'x'); time.sleep(60 * len(n))"
+    )
+    said: list[str] = []
+    fragile = Service("Streams", [sys.executable, "-c", script], is_restarted=True)
+
+    def stop_after_two() -> None:
+        while not starts.exists() or starts.read_text() != "xx":
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop_after_two, daemon=True).start()
+    run_together([fragile], home, said.append)
+
+    assert said[-2:] == ["Streams ended by itself with exit code 0, and is started again", "stopping …"]
+
+
 def test_a_port_in_use_names_the_service_and_the_option(home: Settings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

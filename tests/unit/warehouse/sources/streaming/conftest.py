@@ -1,0 +1,48 @@
+"""A lender whose file declares a stream of librdkafka's own mock cluster."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kafka_servers import Servers, mock_servers
+from warehouse.lake.connection import connect
+from warehouse.lenders import rules
+from warehouse.settings import Settings
+
+Rows = Callable[[str], list[tuple[object, ...]]]
+Declare = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[Servers]:
+    with mock_servers() as servers:
+        yield servers
+
+
+@pytest.fixture
+def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kafka: Servers) -> Declare:
+    """Write the file of the lender `bank`, whose loans are a topic."""
+    folder = tmp_path / "lenders"
+    folder.mkdir()
+    monkeypatch.setattr(rules, "DIRECTORY", folder)
+
+    def write(topic: str, **keys: object) -> None:
+        stream = {"connection": "core", "topic": topic, "required": "[loan_id]"} | keys
+        (folder / "bank.yml").write_text(
+            f"connections:\n  core: {{kind: kafka, brokers: ['{kafka.address}']}}\n"
+            f"streams:\n  loans: {{{', '.join(f'{key}: {value}' for key, value in stream.items())}}}\n"
+        )
+
+    return write
+
+
+@pytest.fixture
+def rows(home: Settings) -> Rows:
+    """The rows of a query on the lake."""
+
+    def read(sql: str) -> list[tuple[object, ...]]:
+        with connect(home) as con:
+            return con.execute(sql).fetchall()
+
+    return read
