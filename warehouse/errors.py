@@ -9,7 +9,7 @@
     ├── RunRefused ── OtherRunUnderWay
     ├── ApprovalMissing, BackupError, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
     ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
-    └── OutboxError, PullError, QueryError, ServiceError, SettingError, TeamError, TrainingSetError
+    └── OutboxError, PullError, QueryError, ServiceError, SettingError, SparkError, TeamError, TrainingSetError
 """
 
 import sqlite3
@@ -73,6 +73,10 @@ class RunRefused(LoanlakeError):
 
 class OtherRunUnderWay(RunRefused):
     """What is missing is the work of a run that has not ended, such as another lender's."""
+
+
+class SparkError(LoanlakeError):
+    """Spark cannot be started or used, or its tables are not those of the lake."""
 
 
 class ContractError(LoanlakeError):
