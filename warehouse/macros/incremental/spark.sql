@@ -22,10 +22,13 @@
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
-{#- A view whose text is too long for Spark's embedded metastore (32,700 characters) is a table: typed rows of a file. -#}
+{#-
+    A view of many steps, as the typed rows of a file are, is a table: Spark plans it anew in each part of a model that
+    reads it (two minutes for the versions of outcomes), and its embedded metastore takes 32,700 characters at most.
+-#}
 {% materialization view, adapter='spark' %}
     {{ run_hooks(pre_hooks) }}
-    {%- if sql | length > 30000 -%} {%- set target = write_spark_table(sql) -%}
+    {%- if sql | length > 8000 -%} {%- set target = write_spark_table(sql) -%}
     {%- else -%}
         {%- set existing, target = load_cached_relation(this), this.incorporate(type='view') -%}
         {%- if existing is not none and not existing.is_view -%} {%- do adapter.drop_relation(existing) -%} {%- endif -%}
