@@ -33,7 +33,7 @@ def built_tables(spark: "SparkSession") -> dict[str, bool]:
 
 def parquet_files(spark: "SparkSession", table: str, *, is_view: bool, scratch: Path) -> Sequence[str]:
     """Paths of Parquet files with the rows of ``schema.table``: its own, or for a view new ones in ``scratch``."""
-    rows = spark.table(table)
+    rows = spark.table(table).drop(MONTH_PARTITION)  # files have it in their path, views of such tables as a column
     if is_view or _provider(spark, table) != "parquet":
         place = scratch / table
         rows.write.parquet(str(place))
