@@ -47,7 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, uci_credit_card_file: Path) 
             logs=settings.home / "logs",
         )
         assert done.returncode == 0, done.stdout
-        spark(settings, "build", "--resource-type", "model")
+        spark(settings, "build")
         yield settings
 
 

@@ -44,7 +44,7 @@ def read(*, only_print: bool) -> None:
 def build(ctx: click.Context, *, arguments: tuple[str, ...]) -> None:
     """Build staging, core, features and training on Spark: the same dbt models, from the lake's newest snapshot.
 
-    ARGUMENTS go to `dbt build --target spark`. With months, only these are replaced in tables of features and training.
+    ARGUMENTS go to `dbt run --target spark`. With months, only these are replaced in tables of features and training.
     Needs the extra `loanlake[spark]`, which brings Java too. docs/spark.md says what runs where.
 
     \b
@@ -59,7 +59,7 @@ def build(ctx: click.Context, *, arguments: tuple[str, ...]) -> None:
     target = os.environ.get("DBT_TARGET_PATH", str(Settings.from_environment().home / "spark" / "target"))
     result = dbtRunner().invoke(
         [
-            *("build", "--target", "spark", "--project-dir", str(DBT_PROJECT_DIR)),
+            *("run", "--target", "spark", "--project-dir", str(DBT_PROJECT_DIR)),
             *("--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", target, *selected, *arguments),
         ]
     )
