@@ -22,7 +22,7 @@ LINT_HOME := $(CURDIR)/$(VENV)/lint
 IN_WAREHOUSE = mkdir -p -m 700 $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
 	DBT_TARGET_PATH=$(LINT_HOME)/target DBT_LOG_PATH=$(LINT_HOME)/logs PATH="$(BIN):$$PATH" &&
 
-.PHONY: help setup run up test test-extended lint lint-sql lint-features lint-deploy format bench bench-serving load docs lock torch
+.PHONY: help setup run up test test-extended lint lint-sql lint-features lint-deploy format bench bench-serving load docs lock torch spark
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make torch                               PyTorch into .venv/, as locked, for the family tab_transformer: 5 GB on Linux"
+	@echo "make spark                               Apache Spark and Java into .venv/, as locked: 600 MB"
 	@echo "make lock                                requirements.lock from pyproject.toml"
 	@echo "make lint-deploy                         deploy/: the image's steps, compose, Kubernetes, Terraform, by their own tools"
 
@@ -126,28 +127,32 @@ docs: setup
 COMPILED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 COMPILE := $(COMPILED) pyproject.toml --group dev
 
-# What only the extra torch needs stands at the end, under a marker that is false: 7 GB that nobody else downloads. So do
-# the tools of lint-deploy, some of whose packages stand above in another version
+# What only the extra torch or spark needs stands at the end, under a marker that is false: 7 GB and half a gigabyte that
+# nobody else downloads. So do the tools of lint-deploy, some of whose packages stand above in another version
+LARGE := torch spark
 lock: setup
 	$(LINT_DEPLOY_LOCK) requirements.lock > $(VENV)/checks.lock
 	awk '/^[a-z]/ { found = /extra == .lint-deploy/ } !found' requirements.lock > $(VENV)/main.lock
 	cp $(VENV)/main.lock requirements.lock
 	$(BIN)/$(COMPILE) --output-file requirements.lock
-	cp requirements.lock $(VENV)/torch.lock
-	$(BIN)/$(COMPILE) --extra torch --output-file $(VENV)/torch.lock
-	awk 'NR == FNR { if (/^[a-z]/) { pins[$$1]; split($$1, name, "=="); names[name[1]] } next } \
-		/^[a-z]/ { only = !($$1 in pins); split($$1, name, "=="); \
-			if (only && name[1] in names) { print "the extra torch moves the pin of " name[1] > "/dev/stderr"; exit 1 } \
-			if (sub(/ ; /, " ; extra == \047torch\047 and (")) sub(/ \\$$/, ")&"); else sub(/ \\$$/, " ; extra == \047torch\047&") } \
-		only' requirements.lock $(VENV)/torch.lock > $(VENV)/only_torch.lock
+	for extra in $(LARGE); do \
+		cp requirements.lock $(VENV)/$$extra.lock && \
+		$(BIN)/$(COMPILE) --extra $$extra --output-file $(VENV)/$$extra.lock && \
+		awk -v extra="$$extra" 'NR == FNR { if (/^[a-z]/) { pins[$$1]; split($$1, name, "=="); names[name[1]] } next } \
+			/^[a-z]/ { only = !($$1 in pins); split($$1, name, "=="); \
+				if (only && name[1] in names) { print "the extra " extra " moves the pin of " name[1] > "/dev/stderr"; exit 1 } \
+				marker = " ; extra == \047" extra "\047"; \
+				if (sub(/ ; /, marker " and (")) sub(/ \\$$/, ")&"); else sub(/ \\$$/, marker "&") } \
+			only' requirements.lock $(VENV)/$$extra.lock > $(VENV)/only_$$extra.lock || exit 1; \
+	done
 	$(BIN)/$(COMPILED) --group pyproject.toml:lint-deploy --output-file $(VENV)/checks.lock
 	awk '/^[a-z]/ { if (sub(/ ; /, " ; extra == \047lint-deploy\047 and (")) sub(/ \\$$/, ") \\"); \
 		else sub(/ \\$$/, " ; extra == \047lint-deploy\047 \\") } { print }' $(VENV)/checks.lock > $(VENV)/only_checks.lock
-	cat $(VENV)/only_torch.lock $(VENV)/only_checks.lock >> requirements.lock
+	cat $(LARGE:%=$(VENV)/only_%.lock) $(VENV)/only_checks.lock >> requirements.lock
 
-torch: setup
-	sed "s/extra == 'torch'/python_version >= '3'/" requirements.lock > $(VENV)/torch.lock
-	PATH="$(BIN):$$PATH" uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(VENV)/torch.lock
+$(LARGE): setup
+	sed "s/extra == '$@'/python_version >= '3'/" requirements.lock > $(VENV)/$@.lock
+	PATH="$(BIN):$$PATH" uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(VENV)/$@.lock
 
 # uv is in the lock too: where the machine has none, pip installs that version with its hashes into the new environment,
 # which also a Python that its system manages (PEP 668) allows, or one whose venv comes without pip

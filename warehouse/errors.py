@@ -9,7 +9,8 @@
     ├── RunRefused ── OtherRunUnderWay
     ├── ApprovalMissing, BackupError, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
     ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
-    └── OutboxError, PullError, QueryError, ServiceError, SettingError, StreamError, TeamError, TrainingSetError
+    ├── OutboxError, PullError, QueryError, ServiceError, SettingError, SparkError
+    └── StreamError, TeamError, TrainingSetError
 """
 
 import sqlite3
@@ -77,6 +78,10 @@ class RunRefused(LoanlakeError):
 
 class OtherRunUnderWay(RunRefused):
     """What is missing is the work of a run that has not ended, such as another lender's."""
+
+
+class SparkError(LoanlakeError):
+    """Spark cannot be started or used, or its tables are not those of the lake."""
 
 
 class ContractError(LoanlakeError):

@@ -41,7 +41,7 @@ _SECTIONS = {
     ),
     "Models": ("model", "challenge", "canary", "policy"),
     "Data and features": ("lender", "data", "feature", "dev"),
-    "Machines": ("team",),
+    "Machines": ("team", "spark"),
     "Persons": ("person",),
 }
 _GROUPS = {
@@ -56,6 +56,7 @@ _GROUPS = {
     "key": "Manage the keys of HTTP callers.",
     "lender": "Declare lenders from their files, and check them.",
     "model": "Promote, approve, archive and examine model versions.",
+    "spark": "Build and compare the models on Apache Spark.",
     "team": "Manage the machines of a team.",
     "policy": "Examine what a cut-off earns.",
     "person": "Export or erase what is held of a person.",

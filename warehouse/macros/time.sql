@@ -16,7 +16,9 @@
 {% macro seconds_between(earlier, later) -%} {{ adapter.dispatch('seconds_between', 'loanlake')(earlier, later) }} {%- endmacro %}
 {% macro default__seconds_between(earlier, later) -%} (epoch({{ later }}) - epoch({{ earlier }})) {%- endmacro %}
 {% macro spark__seconds_between(earlier, later) -%}
-    cast(unix_timestamp({{ later }}) - unix_timestamp({{ earlier }}) as double)
+    {%- set ends = [] -%}
+    {%- for moment in (earlier, later) -%} {%- do ends.append('unix_micros(cast(' ~ moment ~ ' as timestamp_ltz))') -%} {%- endfor -%}
+    (cast({{ ends[1] }} - {{ ends[0] }} as double) / 1000000)
 {%- endmacro %}
 
 {#- The time in UTC of a text that has the grammar of a timestamp; without an offset it is UTC already, by day alone its first moment. -#}
@@ -37,8 +39,15 @@
         end
     )
 {%- endmacro %}
-{#- Spark's cast reads each text by itself, and sessions stand at UTC -#}
-{% macro spark__utc_time(text) -%} try_cast({{ text }} as timestamp) {%- endmacro %}
+{#-
+    Spark's cast reads each text by itself, and sessions stand at UTC. A cast to a time without a zone would ignore the
+    offset that a text names. Digits beyond the microsecond are cut.
+-#}
+{% macro spark__utc_time(text) -%}
+    {%- set digits = "regexp_extract(" ~ text ~ ", '[.][0-9]{6}([0-9])', 1)" -%}
+    cast(try_cast({{ text }} as timestamp_ltz) as timestamp_ntz)
+    + case when {{ digits }} >= '5' then 1 else 0 end * interval 1 microsecond
+{%- endmacro %}
 
 {#- A term or age in days as whole months, at least one: 14 days are 1, 90 days 3. -#}
 {% macro months_of_days(days) -%} cast(greatest(1, round({{ days }} / 30.4375)) as integer) {%- endmacro %}
@@ -54,7 +63,7 @@
 {#- The time this many microseconds after the first moment of 1970. -#}
 {% macro time_after_microseconds(number) -%} {{ return(adapter.dispatch('time_after_microseconds', 'loanlake')(number)) }} {%- endmacro %}
 {% macro default__time_after_microseconds(number) -%} make_timestamp({{ number }}) {%- endmacro %}
-{% macro spark__time_after_microseconds(number) -%} timestamp_micros({{ number }}) {%- endmacro %}
+{% macro spark__time_after_microseconds(number) -%} cast(timestamp_micros({{ number }}) as timestamp_ntz) {%- endmacro %}
 
 {#- Today, by the machine's clock in UTC. -#}
 {% macro today() -%} {{ adapter.dispatch('today', 'loanlake')() }} {%- endmacro %}

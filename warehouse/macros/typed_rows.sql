@@ -16,7 +16,7 @@ good as (
         _line,
         _loaded_at
     from checked
-    where {{ first_reason(readings) }} is null
+    where {{ first_reason(readings) }} is null{{ is_computed() }}
 ),
 
 lines as (
@@ -130,7 +130,7 @@ values_rejected as (
         end as reason
     from checked
     cross join positions
-    where {{ first_reason(readings) }} is not null
+    where {{ first_reason(readings) }} is not null{{ is_computed() }}
 ),
 
 repeats as (
@@ -145,7 +145,7 @@ repeats as (
             partition by _loaded_at, _file, {{ quoted_key(repeat_key(readings, key)) }} order by _line desc
         ) as version
     from checked
-    where {{ first_reason(readings) }} is null
+    where {{ first_reason(readings) }} is null{{ is_computed() }}
 )
 
 select

@@ -59,7 +59,7 @@
         {%- do affected.append(context[model.config.meta.get('affected_months', 'months_of_inputs')](build)) -%}
     {%- endif -%}
     {%- if var('months_from') is not none or var('months_to') is not none -%}
-        {%- do affected.append(months_asked_for(model.config.meta.month_of)) -%}
+        {%- do affected.append(select_asked_months()) -%}
     {%- endif -%}
     {%- if not affected -%} {{ return([]) }} {%- endif -%}
     {%- set found = run_query(
@@ -69,8 +69,14 @@
     {{ return(found.columns[0].values() | map('string') | list) }}
 {%- endmacro %}
 
-{#- The months of the vars months_from and months_to; a table that lacks one of them has nothing to replace in it. -#}
-{% macro months_asked_for(moment) -%}
+{#- A table that lacks one of the asked months has nothing to replace in it. -#}
+{% macro select_asked_months() -%}
+    {%- set months = months_asked_for() -%}
+    select unnest(generate_series(date '{{ months.first }}-01', date '{{ months.last }}-01', interval 1 month)) as month
+{%- endmacro %}
+
+{#- The first and the last month of the vars months_from and months_to. -#}
+{% macro months_asked_for() -%}
     {%- set first, last = var('months_from') or var('months_to'), var('months_to') or var('months_from') -%}
     {%- for month in (first, last) if not modules.re.fullmatch('[0-9]{4}-(0[1-9]|1[0-2])', month | string) -%}
         {{ exceptions.raise_compiler_error("months_from and months_to must be months such as 2009-01: found '" ~ month ~ "'") }}
@@ -78,5 +84,5 @@
     {%- if last < first -%}
         {{ exceptions.raise_compiler_error("months_from must not be later than months_to: found " ~ first ~ " and " ~ last) }}
     {%- endif -%}
-    select unnest(generate_series(date '{{ first }}-01', date '{{ last }}-01', interval 1 month)) as month
+    {{ return({'first': first, 'last': last}) }}
 {%- endmacro %}
