@@ -26,7 +26,7 @@ from warehouse.settings import REPOSITORY, Settings
 from warehouse.sources.streaming.streams import declared_streams, drain
 
 #: Of each server; each takes about three seconds, mostly of the next start.
-KILLS = int(os.environ.get("LOANLAKE_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("LOANLAKE_TEST_KILLS", "6"))
 CHILD = """
 import os, random, signal, sys, threading
 from pathlib import Path
