@@ -18,6 +18,8 @@ _MOST_NAMES = 5
 _INSET = 30.0
 #: Room for the name of a mark and its value.
 _NAME_WIDTH = 100.0
+#: Of a letter below the figure, about.
+_LETTER_WIDTH = 6.4
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,9 @@ def _axes(svg: Element, figure: Lines, plane: _Plane, marks: Sequence[float]) ->
         (float(place), figure.places[place]) for place in spread(len(figure.places), _MOST_NAMES)
     ]  # fmt: skip
     for at, name in named:
-        x = plane.x_of(at)
-        anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
-        element("text", svg, name, class_="tick", x=number(x), y=number(HEIGHT - BOTTOM + 16), text_anchor=anchor)
+        # below its place, and only as far from there as the edge of the figure asks: it would touch the name before
+        x = min(plane.x_of(at), WIDTH - len(name) * _LETTER_WIDTH / 2)
+        element("text", svg, name, class_="tick", x=number(x), y=number(HEIGHT - BOTTOM + 16), text_anchor="middle")
     middle = number((LEFT + WIDTH - RIGHT) / 2)
     element("text", svg, figure.place_title, class_="tick", x=middle, y=number(HEIGHT - 5), text_anchor="middle")
     _marks(svg, figure, plane)
