@@ -58,10 +58,10 @@ DISTRIBUTED := --dist loadfile --no-loadscope-reorder
 test: setup
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 $(DISTRIBUTED) -m "not extended" $(ARGS)
 
-# two processes: these tests put load on the machine themselves, but wait as much as they compute. Long files first,
+# three processes: these tests put load on the machine themselves, but wait as much as they compute. Long files first,
 # unless ARGS names some. Each process reads all files that it is given: tests/unit, which has none, would take it 10 s
 test-extended: setup
-	$(BIN)/pytest --numprocesses 2 $(DISTRIBUTED) -m extended \
+	$(BIN)/pytest --numprocesses 3 $(DISTRIBUTED) -m extended \
 		$(if $(findstring tests/,$(ARGS)),,tests/integration tests/failure) $(ARGS)
 
 # what can be said in seconds comes first; sqlfluff over every model takes a minute or more

@@ -16,11 +16,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 @dataclass(frozen=True)
 class Servers:
-    """``address``: host:port of one of them."""
+    """``address``: host:port of one of them. ``misses_the_killed``: within seconds, in a group of consumers."""
 
     address: str
     producer: Producer
     creates_topics: bool = False
+    misses_the_killed: bool = True
 
     def create(self, topic: str) -> int:
         """A topic of several partitions; returns their number."""
@@ -47,7 +48,7 @@ def mock_servers(brokers: int = 1) -> Iterator[Servers]:
     """librdkafka's mock cluster; it lives as long as the producer that has it."""
     producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": brokers, "linger.ms": 1, "log_level": 0})
     broker = next(iter(producer.list_topics(timeout=10).brokers.values()))
-    yield Servers(f"{broker.host}:{broker.port}", producer, creates_topics=True)
+    yield Servers(f"{broker.host}:{broker.port}", producer, creates_topics=True, misses_the_killed=False)
 
 
 @contextmanager

@@ -228,7 +228,7 @@ def _values(prometheus: Prometheus, query: str, variables: Mapping[str, str]) ->
     [
         ["check", "config", "prometheus.yml"],
         ["check", "rules", "rules/loanlake.yml"],
-        ["test", "rules", "tests/loanlake.yml"],
+        ["test", "rules", "tests/loanlake.yml", "tests/loanlake_days.yml"],
     ],
     ids=" ".join,
 )
