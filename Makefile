@@ -29,7 +29,7 @@ help:
 	@echo "make run [SOURCE=simulated] [FILES=...]  raw files to a published, monitored model"
 	@echo "make up                                  Dagster, the API and MLflow together; Ctrl-C stops all"
 	@echo "make test [ARGS=...]                     all tests but the next; ARGS goes to pytest"
-	@echo "make test-extended [ARGS=...]            the API killed, starved and fuzzed, builds in pieces, a team, a wheel: 8 minutes"
+	@echo "make test-extended [ARGS=...]            the API killed, starved and fuzzed, builds in pieces, restated rows, streams, a team, a wheel: 10 minutes"
 	@echo "make lint                                features, style, types, import rules, SQL"
 	@echo "make lint-sql                            in seconds: the features, and the SQL that you changed"
 	@echo "make format                              let ruff rewrite what it can"

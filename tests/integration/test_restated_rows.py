@@ -21,7 +21,7 @@ from warehouse.raw.keys import read_manifest
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import ingest_files, ingest_simulated
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 
 ENTITIES = ["applications", "statements", "outcomes", "demographics"]
 #: What each file restates of whom. A borrower is of one kind: corrected with a time, without one, or said again equal.

@@ -17,10 +17,10 @@ _SELECTED = ("--select", "lenders", "staging", "core", "features", "training")
 @click.command()
 @click.option("--print", "only_print", is_flag=True, help="Only print the SQL, for a cluster's own client.")
 def read(*, only_print: bool) -> None:
-    """Show the lake's raw tables to Spark, as views of their newest snapshot.
+    """Show the lake's raw tables to Spark, as views.
 
-    `loanlake spark build` does it first. Run it again after files were loaded, or after `loanlake data maintain`, which
-    deletes files that views of an older snapshot read.
+    They are of the newest snapshot. `loanlake spark build` does it first. Run it again after files were loaded, or
+    after `loanlake data maintain`, which deletes files that views of an older snapshot read.
     """
     from warehouse.lake.connection import connect
     from warehouse.spark.lake_views import view_statements
@@ -42,10 +42,11 @@ def read(*, only_print: bool) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def build(ctx: click.Context, *, arguments: tuple[str, ...]) -> None:
-    """Build staging, core, features and training on Spark: the same dbt models, from the lake's newest snapshot.
+    """Build staging to training on Spark.
 
-    ARGUMENTS go to `dbt run --target spark`. With months, only these are replaced in tables of features and training.
-    Needs the extra `loanlake[spark]`, which brings Java too. docs/spark.md says what runs where.
+    The same dbt models of staging, core, features and training, from the lake's newest snapshot. ARGUMENTS go to `dbt
+    run --target spark`. With months, only these are replaced in tables of features and training. Needs the extra
+    `loanlake[spark]`, which brings Java too. docs/spark.md says what runs where.
 
     \b
         loanlake spark build
@@ -70,10 +71,11 @@ def build(ctx: click.Context, *, arguments: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("models", nargs=-1)
 def compare(*, models: tuple[str, ...]) -> None:
-    """Compare what Spark built with the lake's own tables, or MODELS (schema.table) alone.
+    """Compare what Spark built with the lake's tables.
 
-    Every column of every row: integers, texts, dates, times and nulls exactly, doubles within 1e-9 of the larger. Build
-    both from the same raw tables first. Exit code 1: something differs, and is named with rows that show it.
+    All of them, or MODELS (schema.table). Every column of every row: integers, texts, dates, times and nulls exactly,
+    doubles within 1e-9 of the larger. Build both from the same raw tables first. Exit code 1: something differs, and is
+    named with rows that show it.
 
     \b
         loanlake spark compare
@@ -99,11 +101,12 @@ def compare(*, models: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("tables", nargs=-1)
 def register(*, tables: tuple[str, ...]) -> None:
-    """Replace the lake's tables by those that Spark built, or by TABLES (schema.table) alone, in one snapshot.
+    """Replace the lake's tables by Spark's.
 
-    Spark writes their Parquet files into the lake's data path, and the lake adds them as they are. Training, scoring,
-    monitoring and SQL then read them as they read tables that DuckDB built. Earlier snapshots keep the earlier rows.
-    Afterwards run `dbt run --target prod --select config.materialized:view`, which creates the views, in seconds.
+    All that Spark built, or TABLES (schema.table), in one snapshot. Spark writes their Parquet files into the lake's
+    data path, and the lake adds them as they are. Training, scoring, monitoring and SQL then read them as they read
+    tables that DuckDB built. Earlier snapshots keep the earlier rows. Afterwards run `dbt run --target prod --select
+    config.materialized:view`, which creates the views, in seconds.
     """
     from warehouse.spark.registering import register_tables
 

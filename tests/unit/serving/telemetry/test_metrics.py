@@ -22,6 +22,7 @@ from warehouse.decision_log import ingest_into_lake
 from warehouse.figures.published import publish_figures
 from warehouse.lake.connection import writer
 from warehouse.settings import REPOSITORY, Settings
+from warehouse.sources.streaming.lag import StreamLag, write_lag
 
 Client = TestClient[Litestar]
 
@@ -51,6 +52,7 @@ def test_the_page_of_metrics_lists_what_there_is(own_client: Client, own_home: S
     publish(own_home.settings, {"loan_to_income": (0.1, False)})
     measure(own_home.settings)
     publish_figures(own_home.settings)
+    write_lag(own_home.settings, StreamLag(SOURCE, "statements", at=0.0))
     own_client.post("/v1/scores", json=RISKY)
     own_client.post("/v1/scores", json=RISKY | {"term_months": 0})
 
