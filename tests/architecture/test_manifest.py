@@ -195,7 +195,7 @@ def test_every_source_is_productions(manifest: Node) -> None:
     elsewhere = [key for key, node in manifest["sources"].items() if node["database"] != "lake"]
     unnamed = [
         str(path.relative_to(DBT_PROJECT_DIR))
-        for path in sorted(DBT_PROJECT_DIR.rglob("models/**/*.yml"))
+        for path in sorted((DBT_PROJECT_DIR / "models").rglob("*.yml"))
         if re.search(r"^sources:", text := path.read_text(), re.MULTILINE)
         and text.count("\n    schema: ") != text.count(f'\n    database: "{PRODUCTION}"')
     ]
