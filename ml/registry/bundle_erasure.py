@@ -48,7 +48,8 @@ def erase_from_bundles(
 
 def _erase_from_object_store(settings: Settings, changed: Mapping[str, str]) -> None:
     """Replace a team's copies of changed bundles, which MLflow keeps in the object store."""
-    if not settings.mlflow_artifact_root.startswith(object_store.SCHEME):
+    place = settings.beside_lake.get("mlflow")
+    if place is None:
         return
     now = {sha256_of(manifest): manifest.parent for manifest in settings.bundles.glob(f"**/{MANIFEST}")}
     client = object_store.client()
@@ -57,7 +58,7 @@ def _erase_from_object_store(settings: Settings, changed: Mapping[str, str]) -> 
         found: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
         return found
 
-    for bucket, key in list(object_store.objects_below(client, settings.mlflow_artifact_root)):
+    for bucket, key in list(object_store.objects_below(client, place)):
         if key.endswith("/MLmodel"):
             text = before = content(bucket, key)
             for old, new in changed.items():

@@ -111,9 +111,8 @@ def _erase_from_server(settings: Settings, pattern: str) -> int:
 
 def _erase_from_objects(settings: Settings, pattern: re.Pattern[str]) -> int:
     """Erase matches from what MLflow and Dagster keep in a team's object store, as from their files in a home."""
-    places = [place for place in (settings.run_logs, settings.mlflow_artifact_root) if place]
     n_changed = 0
-    for place in places if all(place.startswith(object_store.SCHEME) for place in places) else ():
+    for place in settings.beside_lake.values():
         client = object_store.client()
         for bucket, key in list(object_store.objects_below(client, place)):
             if Path(key).suffix in _NO_TEXTS:

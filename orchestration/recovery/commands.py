@@ -143,6 +143,11 @@ def drill(*, target: str | None, backup_id: str | None, decisions: int, to: Path
 
     settings, store = Settings.from_environment(), _store(target)
     manifest = store.manifest(backup_id)
+    if to is not None and manifest.is_of_team:
+        raise SettingError(
+            f"--to keeps a restored home, and {manifest.backup_id} is of a team, whose database is dropped after the "
+            "drill: leave out --to, or restore it into a database of its own with `loanlake restore`"
+        )
     place = Path(tempfile.mkdtemp(prefix="loanlake-drill-")) if to is None else to
 
     def restore_there(own: Settings) -> float:

@@ -147,7 +147,7 @@ def sending(kafka: Servers, n_partitions: int) -> Iterator[dict[tuple[int, int],
 
             def keep(error: object, message: object, is_row: bool = is_row) -> None:
                 assert error is None, error
-                sent[message.partition(), message.offset()] = is_row  # type: ignore[attr-defined]
+                sent[message.partition(), message.offset()] = is_row  # type: ignore[attr-defined]  # typed as object
 
             kafka.producer.produce("loans", value, partition=number % n_partitions, on_delivery=keep)
             kafka.producer.poll(0.005)

@@ -73,7 +73,7 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
     with backup_turn(settings.home / "locks", store.target):
         n_before = store.n_bytes_written
         known = _stamps(store, home_id)
-        manifest, n_tries = _first_unchanged(settings, store, known)
+        manifest, n_tries = _first_unchanged(settings, store, known, home_id)
         note_erasures(settings, store.target)
         store.put_manifest(manifest)
         last = LastBackup(
@@ -93,17 +93,19 @@ def create_backup(settings: Settings, store: Store, *, keep: int | None = None) 
     )
 
 
-def _first_unchanged(settings: Settings, store: Store, known: dict[str, StoredFile]) -> tuple[Manifest, int]:
+def _first_unchanged(
+    settings: Settings, store: Store, known: dict[str, StoredFile], home_id: str
+) -> tuple[Manifest, int]:
     why = None
     for n_tries in range(1, _MOST_TRIES + 1):
         try:
-            return _one_state(settings, store, known), n_tries
+            return _one_state(settings, store, known, home_id), n_tries
         except _ChangedError as changed:
             why = changed
     raise BackupError(f"the home changed during each of {_MOST_TRIES} tries ({why}): back up again later")
 
 
-def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile]) -> Manifest:
+def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile], home_id: str) -> Manifest:
     """Raises _ChangedError."""
     started_at = datetime.now(UTC)
     before = watched(settings)
@@ -136,7 +138,7 @@ def _one_state(settings: Settings, store: Store, known: dict[str, StoredFile]) -
         format=FORMAT,
         backup_id=f"{started_at:%Y%m%dT%H%M%S}-{started_at.microsecond // 1000:03}Z",
         home=str(settings.home),
-        home_id=_home_id(settings),
+        home_id=home_id,
         started_at=started_at,
         finished_at=datetime.now(UTC),
         versions=_versions(),
@@ -168,7 +170,7 @@ def _data_files(
 def _objects(settings: Settings, store: Store, known: dict[str, StoredFile]) -> list[StoredFile]:
     """What MLflow and Dagster keep in the object store of a team: only added, or replaced whole."""
     found = []
-    for prefix, files in objects.beside_lake(settings).items() if settings.catalog is not None else ():
+    for prefix, files in objects.beside_lake(settings).items():
         for info in objects.all_names(files):
             path = f"{objects.OBJECTS}{prefix}/{info.path}"
             before = known.get(path)

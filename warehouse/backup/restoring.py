@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from warehouse.backup.contents import DATABASES, JOURNALS
 from warehouse.backup.manifest import Manifest, StoredFile
@@ -23,8 +22,8 @@ from warehouse.files.drafts import draft_file
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
-if TYPE_CHECKING:
-    import pyarrow.fs as pafs
+#: Where a home without an object store has what a team's store had.
+_OF_STORE = {f"{objects.OBJECTS}mlflow/": "mlflow/artifacts/", f"{objects.OBJECTS}dagster/": "dagster/"}
 
 
 def restore_files(
@@ -96,11 +95,9 @@ def _object_writer(settings: Settings, store: Store) -> Callable[[StoredFile], b
 
     Of a database that was lost alone, all objects are still there.
     """
-    roots: dict[str, pafs.FileSystem] = {}
-    if settings.catalog is not None:
-        roots = {f"{objects.OBJECTS}{name}/": files for name, files in objects.beside_lake(settings).items()}
-        if "://" in settings.lake_data:
-            roots[objects.DATA] = objects.lake_files(settings)
+    roots = {f"{objects.OBJECTS}{name}/": files for name, files in objects.beside_lake(settings).items()}
+    if "://" in settings.lake_data:
+        roots[objects.DATA] = objects.lake_files(settings)
 
     def write(file: StoredFile) -> bool:
         for prefix, files in roots.items():
@@ -122,10 +119,11 @@ def complete(settings: Settings, store: Store, manifest: Manifest) -> None:
 
 def place_of(settings: Settings, file: StoredFile) -> Path:
     """Where a file of a backup is in the home; raises BackupError if that is not below it."""
+    path = file.path
+    for of_store, of_home in _OF_STORE.items():
+        if path.startswith(of_store):
+            path = f"{of_home}{path.removeprefix(of_store)}"
     # a manifest that somebody changed must not write elsewhere
-    path = file.path.replace(
-        f"{objects.OBJECTS}mlflow/", "mlflow/artifacts/", 1
-    )  # where a home without a store has them
     place = Path(os.path.normpath(settings.home / path))
     if not place.is_relative_to(settings.home):
         raise BackupError(f"the backup names the file {file.path!r}, which is not below a home: it is damaged")

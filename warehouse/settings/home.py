@@ -268,16 +268,20 @@ class Settings(Places):
     @property
     def mlflow_artifact_root(self) -> str:
         """Where MLflow's artifacts are: a directory of the home, or beside the lake's prefix of an object store."""
-        return self._beside_lake("mlflow") or self.mlflow_artifacts.as_uri()
+        return self.beside_lake.get("mlflow") or self.mlflow_artifacts.as_uri()
 
     @property
     def run_logs(self) -> str | None:
         """The object store prefix of Dagster's run output; None: in the home."""
-        return self._beside_lake("dagster")
+        return self.beside_lake.get("dagster")
 
-    def _beside_lake(self, name: str) -> str | None:
+    @property
+    def beside_lake(self) -> Mapping[str, str]:
+        """Prefixes of a team's object store: of MLflow's artifacts and of Dagster's run output; else none."""
+        if not self.catalog or "://" not in self.lake_data:
+            return {}
         # never below the lake's files: maintenance deletes what it does not know there
-        return f"{self.lake_data.rstrip('/')}-{name}" if self.catalog and "://" in self.lake_data else None
+        return {name: f"{self.lake_data.rstrip('/')}-{name}" for name in ("mlflow", "dagster")}
 
     @property
     def training_bytes(self) -> int:

@@ -110,5 +110,5 @@ def register(*, tables: tuple[str, ...]) -> None:
     """
     from warehouse.spark.registering import register_tables
 
-    for table, n_rows in register_tables(Settings.from_environment(), tables):
+    for table, n_rows in register_tables(Settings.from_environment(), tables).items():
         click.echo(f"{table}: {n_rows:,} rows")

@@ -1,7 +1,7 @@
 """Give the lake the tables that Spark built, so that everything downstream reads them as it reads DuckDB's."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def register_tables(settings: Settings, tables: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
-    """Replace the lake's tables by Spark's, all in one snapshot; yields each ``schema.table`` with its rows, when done.
+def register_tables(settings: Settings, tables: Sequence[str] = ()) -> dict[str, int]:
+    """Replace the lake's tables by Spark's, all in one snapshot; returns the rows of each ``schema.table``.
 
     ``tables``: default, every table that Spark built. Spark writes a copy of each into the lake's data path: the lake
     may delete its files when snapshots expire, and a later build on Spark replaces its own. Raises SparkError if Spark
@@ -35,17 +35,15 @@ def register_tables(settings: Settings, tables: Sequence[str] = ()) -> Iterator[
         )
     snapshot = spark.table(SETTINGS_VIEW).first()["lake_snapshot"]
     files = {name: _written(spark, settings, name) for name in sorted(tables or built)}
-    done: list[tuple[str, int]] = []
     with writer("register tables that Spark built", settings) as con:
         con.execute("begin")
-        for name, paths in files.items():
-            done.append((name, _replace(con, name, paths)))
+        n_rows = {name: _replace(con, name, pattern) for name, pattern in files.items()}
         con.execute(
             f"call {CATALOG}.set_commit_message('spark', 'registered tables that Spark built', "
             f"extra_info => {literal(f'built from snapshot {snapshot}')})"
         )
         con.execute("commit")
-    yield from done
+    return n_rows
 
 
 def _written(spark: "SparkSession", settings: Settings, table: str) -> str:

@@ -52,7 +52,7 @@ def keep_database(settings: Settings, store: Store) -> tuple[StoredFile, CopiedC
         n_decisions = 0
         if _exists(connection, "loanlake.decision_log"):
             ((n_decisions,),) = connection.execute("select count(*) from loanlake.decision_log").fetchall()
-        # analysts' lakes are built again
+        # `dbt build` rebuilds analysts' lakes
         options = ("--format=custom", "--compress=0", f"--snapshot={snapshot}", "--exclude-schema=dev_*")
         with _program(settings, "pg_dump", *options) as run:
             parts, n_bytes = store.keep_stream(run.stdout)

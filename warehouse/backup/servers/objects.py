@@ -24,8 +24,7 @@ def lake_files(settings: Settings) -> pafs.FileSystem:
 
 def beside_lake(settings: Settings) -> dict[str, pafs.FileSystem]:
     """Prefixes of a team's object store beside the lake → as a root; empty where the lake is in a folder."""
-    places = {"mlflow": settings.mlflow_artifact_root, "dagster": settings.run_logs}
-    return {name: _files_of(place) for name, place in places.items() if place and place.startswith(object_store.SCHEME)}
+    return {name: _files_of(place) for name, place in settings.beside_lake.items()}
 
 
 def _files_of(place: str) -> pafs.FileSystem:

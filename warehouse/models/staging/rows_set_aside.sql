@@ -63,8 +63,8 @@ files as (
         row_number() over (
             partition by source, entity, dropped_as order by loaded_at desc, file desc
         ) > 1 as is_replaced,
-        -- one bad row of an hour's three is no broken file: what is pulled is one file that grows, and so is a day of a
-        -- stream
+        -- one bad row of an hour's three is not a broken file: what is pulled is one file that grows, and so is a day
+        -- of a stream
         case
             when cursor_column = 'offset'
                 then pulled_from || cast(cast(loaded_at as date) as {{ dbt.type_string() }})

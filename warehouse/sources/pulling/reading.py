@@ -63,7 +63,7 @@ def _texts(column: str, rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
 
 
 def _write_objects(rows: _Rows, draft: Path, declared: PullSettings, furthest: Furthest) -> int:
-    """As JSON lines, whose reader knows what the keys of all rows together are, and rejects what is no object."""
+    """As JSON lines, whose reader knows what the keys of all rows together are, and rejects what is not an object."""
     n_rows, n_objects, example = 0, 0, ""
     with draft.open("w", encoding="utf-8") as file:
         for page in rows:

@@ -155,7 +155,7 @@ class Furthest:
                 self._highest[kind] = (value, text)
 
     def require_any(self) -> None:
-        """Raise PullError if the rows of a first pull have values, and most are no cursors of one kind."""
+        """Raise PullError if the rows of a first pull have values, and most are not cursors of one kind."""
         n_unread = self._counts.total() - self._counts[self._moving or ""]
         if self._before is None and n_unread and n_unread >= self._counts[self._moving or ""]:
             found = ", ".join(f"{self._examples[kind]!r} ({n:,} rows)" for kind, n in self._counts.most_common())

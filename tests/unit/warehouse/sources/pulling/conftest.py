@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.lake.connection import connect
 from warehouse.lenders import rules
-from warehouse.settings import Settings
 
 Declare = Callable[[str], None]
-Rows = Callable[[str], list[tuple[object, ...]]]
 
 
 @pytest.fixture
@@ -24,14 +21,3 @@ def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Declare:
 
 def void(_: object) -> None:
     pass
-
-
-@pytest.fixture
-def rows(home: Settings) -> Rows:
-    """The rows of a query on the lake."""
-
-    def read(sql: str) -> list[tuple[object, ...]]:
-        with connect(home) as con:
-            return con.execute(sql).fetchall()
-
-    return read

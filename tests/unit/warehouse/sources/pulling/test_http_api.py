@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.bureau_api import REPORTS, Answer, Bureau, bureau_api
-from tests.unit.warehouse.sources.pulling.conftest import Declare, Rows
+from tests.unit.warehouse.sources.conftest import Rows
+from tests.unit.warehouse.sources.pulling.conftest import Declare
 from warehouse.errors import PullError
 from warehouse.settings import Settings
 from warehouse.sources.pulling.pull import pull

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from tests import team_servers
-from tests.unit.warehouse.sources.pulling.conftest import Declare, Rows
+from tests.unit.warehouse.sources.conftest import Rows
+from tests.unit.warehouse.sources.pulling.conftest import Declare
 from warehouse.errors import LakeBusyError, PullError, SettingError
 from warehouse.lenders import rules
 from warehouse.settings import REPOSITORY, Settings

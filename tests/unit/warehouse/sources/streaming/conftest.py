@@ -6,11 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.kafka_servers import Servers, mock_servers
-from warehouse.lake.connection import connect
 from warehouse.lenders import rules
-from warehouse.settings import Settings
 
-Rows = Callable[[str], list[tuple[object, ...]]]
 Declare = Callable[..., None]
 
 
@@ -35,14 +32,3 @@ def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kafka: Servers) -> 
         )
 
     return write
-
-
-@pytest.fixture
-def rows(home: Settings) -> Rows:
-    """The rows of a query on the lake."""
-
-    def read(sql: str) -> list[tuple[object, ...]]:
-        with connect(home) as con:
-            return con.execute(sql).fetchall()
-
-    return read

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.kafka_servers import Servers
-from tests.unit.warehouse.sources.streaming.conftest import Declare, Rows
+from tests.unit.warehouse.sources.conftest import Rows
+from tests.unit.warehouse.sources.streaming.conftest import Declare
 from warehouse.errors import LakeBusyError, StreamError
 from warehouse.lenders import rules
 from warehouse.settings import REPOSITORY, Settings
