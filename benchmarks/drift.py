@@ -26,7 +26,7 @@ from ml.monitoring.samples import CURRENT, REFERENCE, MonitoredModel, open_decis
 from warehouse.decision_log.features import features_table
 from warehouse.features.columns import FeatureColumn
 from warehouse.features.contract import FeatureContract
-from warehouse.lake.connection import connect, current_snapshot, writer
+from warehouse.lake.connection import another, connect, current_snapshot, writer
 from warehouse.settings import Settings
 
 MONTH = date(2024, 1, 1)
@@ -104,9 +104,10 @@ def _ours(con: duckdb.DuckDBPyConnection, snapshot: int) -> Callable[[], None]:
     con.execute("select $1", [1])
 
     def work() -> None:
-        n_reference = open_reference(con, CONTRACT, source=MODEL.source, snapshot=snapshot)
-        n_decisions = open_decisions(con, CONTRACT, MODEL)
-        found = compare_features(con, CONTRACT, n_reference=n_reference, n_decisions=n_decisions)
+        with another(con) as beside:
+            n_reference = open_reference(beside, CONTRACT, source=MODEL.source, snapshot=snapshot)
+            n_decisions = open_decisions(con, CONTRACT, MODEL)
+            found = compare_features(con, CONTRACT, n_reference=n_reference, n_decisions=n_decisions, beside=beside)
         if len(found) != len(CONTRACT.features):
             raise RuntimeError(f"one figure for each of {len(CONTRACT.features)} features was due: found {len(found)}")
 

@@ -3,8 +3,6 @@
 import http.client
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.free_ports import free_port
 from tests.serving_home import ServingHome
 
 READY_SECONDS = 60.0
@@ -73,21 +72,6 @@ def running(
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def free_port() -> int:
-    """A port that nothing listens on now, and that no outgoing connection is given while a server is down.
-
-    Those take 32768 and above, so that one from the kernel's own hand may be taken when the server comes back.
-    """
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _is_alive(pid: int) -> bool:

@@ -21,7 +21,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from tests.serving_process import free_port
+from tests.free_ports import free_port
 from tests.tls_servers import TlsServers, missing_programs, tls_servers
 
 SERVER = os.environ.get("LOANLAKE_TEST_POSTGRES", "host=127.0.0.1 port=5432 dbname=test connect_timeout=3")

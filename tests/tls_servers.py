@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.serving_process import free_port
+from tests.free_ports import free_port
 
 _HOST, _ADDRESS = "localhost", "127.0.0.1"
 _USER = "lender"

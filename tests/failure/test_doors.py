@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.extended
 
@@ -35,17 +36,11 @@ class Up:
         return f"http://127.0.0.1:{self.ports[page]}"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Over an empty home, once everything is ready."""
     home = tmp_path_factory.mktemp("up")
-    ports = {page: _free_port() for page in ("dagster", "api", "mlflow", "reports")}
+    ports = {page: free_port() for page in ("dagster", "api", "mlflow", "reports")}
     log = home.with_suffix(".log")
     options = [text for page, port in ports.items() for text in (f"--{page}-port", str(port))]
     with log.open("w") as said:

@@ -12,8 +12,9 @@ import pytest
 
 from tests.failure.callers import calling
 from tests.failure.log_audit import assert_each_is_logged_once
+from tests.free_ports import free_port
 from tests.serving_home import ServingHome, furnish
-from tests.serving_process import Server, free_port, running
+from tests.serving_process import Server, running
 from warehouse import decision_log
 from warehouse.settings import Settings
 

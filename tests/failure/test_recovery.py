@@ -11,8 +11,9 @@ from ml.decisions.replay import replay_newest
 from orchestration.recovery.restoring import restore
 from orchestration.recovery.verifying import home_at, verify
 from tests.failure.callers import calling
+from tests.free_ports import free_port
 from tests.serving_home import ServingHome, fill_online_store, furnish
-from tests.serving_process import free_port, running
+from tests.serving_process import running
 from warehouse import decision_log
 from warehouse.backup.creating import create_backup
 from warehouse.backup.store import open_store

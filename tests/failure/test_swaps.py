@@ -18,9 +18,10 @@ import pytest
 from ml.registry.deployment import read_deployment, read_history
 from tests.failure.callers import calling
 from tests.failure.log_audit import assert_each_is_logged_once
+from tests.free_ports import free_port
 from tests.model_factory import publish_model, shared_bundle
 from tests.serving_home import ServingHome, furnish
-from tests.serving_process import Server, free_port, running
+from tests.serving_process import Server, running
 from warehouse.settings import Settings
 
 pytestmark = pytest.mark.extended

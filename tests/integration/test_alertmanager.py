@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.free_ports import free_port
 from warehouse.settings import REPOSITORY
 
 pytestmark = pytest.mark.extended
@@ -49,12 +49,6 @@ def alertmanager_program() -> str:
             f"Debian's Alertmanager reads its template at /usr/{template}, which is missing: install the package"
         )
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

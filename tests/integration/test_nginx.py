@@ -28,8 +28,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from serving.options import ServingOptions
+from tests.free_ports import free_port
 from tests.serving_home import APPLICATION, ServingHome, furnish
-from tests.serving_process import Server, free_port, running
+from tests.serving_process import Server, running
 from warehouse.settings import REPOSITORY, Settings
 
 pytestmark = pytest.mark.extended

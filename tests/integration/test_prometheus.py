@@ -10,7 +10,6 @@ import math
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ import pytest
 import yaml
 
 from ml.monitoring.drift_figures import SCORE, Figure, VersionDrift, publish_drift
+from tests.free_ports import free_port
 from tests.measured_lake import measure
 from tests.model_factory import MODEL_NAME, SOURCE
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
@@ -90,9 +90,7 @@ def watching(target: int, directory: Path) -> Iterator[Prometheus]:
     config["rule_files"] = [str(DEPLOY / pattern) for pattern in config["rule_files"]]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{target}"]
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     arguments = [
         f"--config.file={directory / 'prometheus.yml'}",
         f"--storage.tsdb.path={directory / 'data'}",

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -39,6 +38,7 @@ from ml.search.tracking import log_search
 from ml.training.training_set import TrainingSet
 from tests import model_factory
 from tests.altered_bundle import approve_everybody
+from tests.free_ports import free_port
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
 from tests.unit.ml.comparison.small_comparison import model_row, small_comparison
 from tests.unit.ml.search.test_results import RESULT
@@ -375,9 +375,7 @@ def test_a_challenge_that_is_not_one_thing_is_a_usage_error(registered, monkeypa
 def served(registered) -> Iterator[str]:
     """``mlflow models serve`` of the champion on a loopback port; its address."""
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{MODEL_NAME}@champion"]
     options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environment = {

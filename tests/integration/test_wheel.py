@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving_process import free_port
+from tests.free_ports import free_port
 from warehouse.settings import REPOSITORY
 
 pytestmark = pytest.mark.extended

@@ -12,14 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestration.services.processes import Service, log_of, require_free_ports, run_together, services
+from tests.free_ports import free_port
 from warehouse.errors import ServiceError, SettingError
 from warehouse.settings import Ports, Settings
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def web(name: str = "Web") -> Service:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from aiosmtpd.controller import Controller
 from click.testing import CliRunner
 
 from orchestration.alerts_command import alerts as command
+from tests.free_ports import free_port
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
 from warehouse.alerts import sending
 from warehouse.alerts.sending import send_due, unsent_lines, without_address
@@ -30,9 +30,7 @@ class Receiver:
     """A webhook on a port of its own; ``status`` is what it answers."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.status, self.received = 200, list[dict[str, Any]]()
 
     @property
@@ -228,9 +226,7 @@ def test_an_alert_arrives_by_mail(home: Settings, monkeypatch: pytest.MonkeyPatc
             mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=policy.default)))
             return "250 OK"
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     server = Controller(Inbox(), hostname="127.0.0.1", port=port)
     monkeypatch.setenv(
         "MAIL_URL", f"mailto://127.0.0.1:{port}/?mode=insecure&from=loanlake@lender.example&to=risk@lender.example"
