@@ -262,16 +262,22 @@ def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
     """P-value of a Kolmogorov-Smirnov statistic ``ks``, as ``scipy.stats.ks_2samp(method="asymp")``.
 
     Uses the one-sample distribution at the effective size n = n_reference * n_current / (n_reference + n_current).
-    A p-value below .025 of more than 1000 rows is that of the limit of many rows, corrected for n, and differs by less
-    than 1 % from the exact one where that is above 1e-35.
+    Of more than 1000 rows it is that of the limit of many rows, corrected for n (J. Vrbik, Applied Mathematics 11,
+    2020): it differs by less than .05 % from the exact one, and a p-value below .025 by less than 1 % where it is above
+    1e-35.
     """
-    from scipy.stats import kstwo
-
     n = max(round(n_reference * n_current / (n_reference + n_current)), 1)
     squared = n * ks * ks
-    if n <= _MANY_ROWS or squared <= _SMALL_P_VALUE:
+    if n <= _MANY_ROWS:
+        # a second to import; of many rows it also sums n terms, a second for 500,000
+        from scipy.stats import kstwo
+
         return float(min(max(kstwo.sf(ks, n), 0.0), 1.0))
-    # scipy sums n terms: 0.1 s of processor time for 50,000 rows, a second for 500,000
+    if squared <= _SMALL_P_VALUE:
+        from scipy.special import kolmogorov
+
+        scaled = np.sqrt(squared)
+        return float(kolmogorov(scaled + 1 / (6 * np.sqrt(n)) + (scaled - 1) / (4 * n)))
     return float(2 * np.exp(-2 * (np.sqrt(squared) + 1 / (6 * np.sqrt(n))) ** 2 - 4 / 9 * squared**2 / n))
 
 

@@ -349,12 +349,15 @@ def test_p_values_of_the_smallest_samples_are_probabilities() -> None:
 
 
 @pytest.mark.parametrize("n", [1_001, 4_000, 50_000])
-@pytest.mark.parametrize("squared", [2.21, 4.0, 18.0, 40.0])
-def test_p_values_of_many_rows_equal_scipy(n: int, squared: float) -> None:
-    """From .024 down to 1e-35 they are of the limit of many rows, whose error is stated as 1 %."""
+@pytest.mark.parametrize(
+    ("squared", "error"),
+    [(0.0, 5e-4), (0.1, 5e-4), (0.7, 5e-4), (2.2, 5e-4), (2.21, 0.01), (4.0, 0.01), (18.0, 0.01), (40.0, 0.01)],
+)
+def test_p_values_of_many_rows_equal_scipy(n: int, squared: float, error: float) -> None:
+    """From 1 to .025, and down to 1e-35, they are of the limit of many rows, with the error that is stated for each."""
     ks = math.sqrt(squared / n)
 
-    assert ks_p_value(ks, 2 * n, 2 * n) == pytest.approx(stats.kstwo.sf(ks, n), rel=0.01)
+    assert ks_p_value(ks, 2 * n, 2 * n) == pytest.approx(stats.kstwo.sf(ks, n), rel=error)
 
 
 def test_the_psi_of_two_samples_of_scores_is_that_of_a_month_by_hand() -> None:
