@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
 from orchestration.lineage.run_log import CONFIG, is_wanted
 from warehouse.files.drafts import is_alive
@@ -73,14 +73,27 @@ def end_orphaned_runs(instance: DagsterInstance, *, of_daemon: bool = False, mac
         if machine is not None and run.tags.get(MACHINE_TAG) != machine:
             continue
         process = run.tags.get(PROCESS_TAG)
-        if process is None and of_daemon:
-            process = _process_of_events(instance, run.run_id)
-        if process is None or is_alive(int(process)):
-            continue
-        instance.report_run_failed(run, "the process that executed this run is gone")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        ended.append(run.run_id)
+        if is_of_gone_process(instance, run) if process is None and of_daemon else _is_gone(process):
+            end_run(instance, run, "the process that executed this run is gone")
+            ended.append(run.run_id)
     return ended
+
+
+def runs_of_daemon(instance: DagsterInstance) -> list[RunRecord]:
+    """Runs that Dagster's daemon began and that have not ended."""
+    records = instance.get_run_records(RunsFilter(statuses=_UNFINISHED))
+    return [record for record in records if PROCESS_TAG not in record.dagster_run.tags]
+
+
+def is_of_gone_process(instance: DagsterInstance, run: DagsterRun) -> bool:
+    """Whether the process of this machine that its events name is gone; False while none has begun to execute it."""
+    return _is_gone(_process_of_events(instance, run.run_id))
+
+
+def end_run(instance: DagsterInstance, run: DagsterRun, why: str) -> None:
+    """Mark a run as failed, and free its place in the pool."""
+    instance.report_run_failed(run, why)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def end_interrupted_runs(why: str) -> list[str]:
@@ -88,8 +101,7 @@ def end_interrupted_runs(why: str) -> list[str]:
     with DagsterInstance.get() as instance:
         runs = instance.get_runs(RunsFilter(statuses=_UNFINISHED))
         for run in runs:
-            instance.report_run_failed(run, why)
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            end_run(instance, run, why)
     return [run.run_id for run in runs]
 
 
@@ -115,6 +127,10 @@ def _end_runs_of_daemon(say: Callable[[str], None]) -> None:
     with DagsterInstance.get() as instance:
         for run_id in end_orphaned_runs(instance, of_daemon=True, machine=team_machine(Settings.from_environment())):
             say(f"run {run_id} was left by a process that is gone: it is marked as failed")
+
+
+def _is_gone(process: str | None) -> bool:
+    return process is not None and not is_alive(int(process))
 
 
 def _process_of_events(instance: DagsterInstance, run_id: str) -> str | None:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _LOCK = 5_364_151_729  # an arbitrary constant: the daemon's among a server's advisory locks
 _SECONDS_BETWEEN_LOOKS = 1.0
+#: The session's name on the server, by which the others know the machine.
+SESSION = "daemon of"
 _MODULE = "orchestration.services.only_daemon"  # also where it is the program, and so has another name
-#: The session's name on the server, by which those that wait name the machine.
-_NAME = "daemon of"
 
 
 class OnlyDaemon:
@@ -51,7 +51,7 @@ class OnlyDaemon:
         problem = None
         while True:
             try:
-                with server(self._settings, f"{_NAME} {self._settings.machine}") as connection:
+                with server(self._settings, f"{SESSION} {self._settings.machine}") as connection:
                     self._take_turn(connection)
                     self._has_turn.set()
                     while True:
@@ -76,6 +76,7 @@ class OnlyDaemon:
                 self._say(f"{holder} runs Dagster's daemon: this one waits, and takes over when that ends")
                 said = holder
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+        connection.execute("insert into loanlake.daemon_turns (machine) values (%s)", [self._settings.machine])
 
 
 def _holder(connection: "Connection") -> str:
@@ -84,7 +85,7 @@ def _holder(connection: "Connection") -> str:
         "where locktype = 'advisory' and granted and classid = %s and objid = %s",
         [_LOCK >> 32, _LOCK & 0xFFFF_FFFF],
     ).fetchone()
-    return "another machine" if row is None else str(row[0]).removeprefix(f"loanlake: {_NAME} ")
+    return "another machine" if row is None else str(row[0]).removeprefix(f"loanlake: {SESSION} ")
 
 
 def main(options: list[str]) -> None:
@@ -93,6 +94,9 @@ def main(options: list[str]) -> None:
     turn = OnlyDaemon(settings, say=click.echo)
     if settings.catalog is not None:
         turn.take()
+        from orchestration.services.lost_machines import LostMachines  # imports Dagster
+
+        LostMachines(settings, say=click.echo).watch()
     from dagster._daemon.cli import cli
 
     try:

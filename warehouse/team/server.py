@@ -40,6 +40,9 @@ create table if not exists loanlake.decision_log (
 create table if not exists loanlake.decision_keys (
     key_id text primary key, decision_id text not null, added_at timestamptz not null default now()
 );
+create table if not exists loanlake.daemon_turns (
+    taken_at timestamptz primary key default clock_timestamp(), machine text not null
+);
 """
 _created: set[str] = set()
 
@@ -127,7 +130,7 @@ def _connect(settings: Settings, purpose: str) -> "Connection":
         if settings.catalog not in _created:
             with connection.transaction():
                 connection.execute("select pg_advisory_xact_lock(%s)", [_CREATING])
-                ((exists,),) = connection.execute("select to_regclass('loanlake.decision_keys') is not null").fetchall()
+                ((exists,),) = connection.execute("select to_regclass('loanlake.daemon_turns') is not null").fetchall()
                 if not exists:
                     connection.execute(_SCHEMA)
             _created.add(settings.catalog)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from orchestration.services import only_daemon
+from orchestration.services.lost_machines import LostMachines
 from orchestration.services.only_daemon import OnlyDaemon
 from warehouse.settings import Settings
 from warehouse.team import server
@@ -84,6 +85,7 @@ def test_one_that_was_cut_off_ends_if_another_took_over(
 def test_a_daemon_that_lost_its_turn_waits_for_the_next(team: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """`loanlake up` would end with it, and the machine's API with that."""
     begun: list[list[str]] = []
+    watched: list[LostMachines] = []
 
     def cut_off_and_ended(_options: list[str]) -> None:
         raise SystemExit(0)
@@ -91,13 +93,18 @@ def test_a_daemon_that_lost_its_turn_waits_for_the_next(team: Settings, monkeypa
     def lose(turn: OnlyDaemon) -> None:
         turn.is_lost = True
 
+    def watch(others: LostMachines) -> None:
+        watched.append(others)
+
     monkeypatch.setattr(OnlyDaemon, "take", lose)
+    monkeypatch.setattr(LostMachines, "watch", watch)
     monkeypatch.setattr("dagster._daemon.cli.cli", cut_off_and_ended)
     monkeypatch.setattr("os.execv", lambda _program, command: begun.append(command))
 
     with pytest.raises(SystemExit):
         only_daemon.main(["-w", "workspace.yaml"])
 
+    assert len(watched) == 1
     assert begun == [[sys.executable, "-m", "orchestration.services.only_daemon", "-w", "workspace.yaml"]]
 
 
