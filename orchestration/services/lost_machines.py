@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dagster import DagsterInstance
 
 from orchestration.running.instance import end_run, is_of_gone_process, runs_of_daemon
-from orchestration.services.only_daemon import SESSION
+from orchestration.services.daemon_turn import SESSION
 from warehouse.errors import TeamError
 from warehouse.settings import Settings
 from warehouse.team import TeamServer

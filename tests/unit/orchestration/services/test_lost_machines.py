@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from orchestration.running.instance import PROCESS_TAG, prepare_dagster_home
+from orchestration.services.daemon_turn import SESSION
 from orchestration.services.lost_machines import LostMachines
-from orchestration.services.only_daemon import SESSION
 from warehouse.settings import Settings
 from warehouse.team import server
 
