@@ -116,10 +116,10 @@ bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-serving: setup
-	$(BIN)/python -m benchmarks reasons serving serving_families
+	$(BIN)/python -m benchmarks serving.reasons serving.scores serving.families
 
 load: setup
-	$(BIN)/python -m benchmarks.load_profile $(ARGS)
+	$(BIN)/python -m benchmarks.serving.load_profile $(ARGS)
 
 docs: setup
 	$(BIN)/python -m warehouse.cli.pages

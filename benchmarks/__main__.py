@@ -10,8 +10,10 @@ import time
 from benchmarks.comparison import Comparison, table
 
 BENCHMARKS = (
-    *("lake", "drift", "expressions", "point_in_time", "feature_build"),
-    *("estimates", "reasons", "serving", "serving_families", "batch"),
+    "lake",
+    *("features.expressions", "features.point_in_time", "features.feature_build"),
+    *("monitoring.drift", "monitoring.estimates"),
+    *("serving.reasons", "serving.scores", "serving.families", "batch"),
     *("whole_path.main_run", "whole_path.monitoring_day"),
 )
 

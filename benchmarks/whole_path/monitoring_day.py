@@ -21,7 +21,7 @@ from contextlib import closing
 import msgspec
 
 from benchmarks.comparison import Comparison
-from benchmarks.serving_home import requests_of
+from benchmarks.serving.home import requests_of
 from benchmarks.whole_path.homes import run_job, used_home
 from benchmarks.whole_path.processes import Took
 from ml.bundle.bundle import load_bundle

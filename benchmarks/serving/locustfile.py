@@ -3,7 +3,7 @@
 Each sends an application, thinks for one to three seconds, and sends the next: some 500 requests a second::
 
     export LOANLAKE_BENCH_KEY=$(loanlake key create locust --rate-limit 1000000)
-    locust -f benchmarks/locustfile.py --headless -H http://127.0.0.1:8000 -u 1000 -r 50 -t 3m
+    locust -f benchmarks/serving/locustfile.py --headless -H http://127.0.0.1:8000 -u 1000 -r 50 -t 3m
 
 ``make load`` runs it as the last phase of the load profile. The applications are the file
 ``LOANLAKE_BENCH_APPLICATIONS``, a JSON array of score requests, or made up: then the model must take the fields of the

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.comparison import Comparison
-from benchmarks.http_load import put_load
-from benchmarks.serving import CONNECTIONS, SECONDS, bare_server, our_server
-from benchmarks.serving_home import BenchmarkHome, benchmark_home
+from benchmarks.serving.home import BenchmarkHome, benchmark_home
+from benchmarks.serving.http_load import put_load
+from benchmarks.serving.scores import CONNECTIONS, SECONDS, bare_server, our_server
 from ml.bundle.bundle import Bundle
 from ml.comparison.comparing import plan_of
 from ml.comparison.contenders import trained

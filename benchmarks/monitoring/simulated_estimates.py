@@ -1,10 +1,10 @@
 """What the estimates before labels see on the simulated lender, whose truth is known immediately.
 
-``LOANLAKE_HOME=… python -m benchmarks.simulated_estimates``, on a home in which ``loanlake run simulated`` has ended.
-Reads ``monitoring.performance_estimates``. What will be counted is drawn 200 times from each application's true
-probability of default, so that coverage is of the lender's risk and not of one draw. The exit code is 1 if the shock is
-not seen in its first month, or if more than 1 in 20 quiet months raise an alarm of the default rate. It is not one of
-``make bench``: it measures errors, not speed.
+``LOANLAKE_HOME=… python -m benchmarks.monitoring.simulated_estimates``, on a home in which ``loanlake run simulated``
+has ended. Reads ``monitoring.performance_estimates``. What will be counted is drawn 200 times from each application's
+true probability of default, so that coverage is of the lender's risk and not of one draw. The exit code is 1 if the
+shock is not seen in its first month, or if more than 1 in 20 quiet months raise an alarm of the default rate. It is not
+one of ``make bench``: it measures errors, not speed.
 """
 
 import sys

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.arrivals import Arrivals
-from benchmarks.load_report import Phase, locust_statistics, report
+from benchmarks.serving.arrivals import Arrivals
+from benchmarks.serving.load_report import Phase, locust_statistics, report
 
 
 def phase(name: str = "stress", **changed: Any) -> Phase:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 
-from benchmarks.http_load import post
+from benchmarks.serving.http_load import post
 
 _ID = re.compile(rb'"decision_id":"([0-9a-f-]{36})"')
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: [0-9]+\r\n", re.IGNORECASE)

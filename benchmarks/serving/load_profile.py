@@ -1,4 +1,4 @@
-"""The load profile of a lender, with a report: ``make load``, or ``python -m benchmarks.load_profile [--long]``.
+"""The load profile of a lender, with a report: ``make load [ARGS=--long]``.
 
 ::
 
@@ -31,12 +31,12 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.arrivals import put_arrivals
-from benchmarks.http_load import free_port
-from benchmarks.load_report import Phase, locust_statistics, report
-from benchmarks.serving import server
-from benchmarks.serving_families import processor_seconds
-from benchmarks.serving_home import BenchmarkHome, benchmark_home
+from benchmarks.serving.arrivals import put_arrivals
+from benchmarks.serving.families import processor_seconds
+from benchmarks.serving.home import BenchmarkHome, benchmark_home
+from benchmarks.serving.http_load import free_port
+from benchmarks.serving.load_report import Phase, locust_statistics, report
+from benchmarks.serving.scores import server
 from ml.registry.deployment import replace_deployment
 from ml.registry.registered_version import RegisteredVersion, deployment_of, keep_version
 from warehouse import decision_log

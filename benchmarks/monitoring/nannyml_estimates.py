@@ -1,4 +1,4 @@
-"""NannyML's side of ``benchmarks.estimates``, run by the Python of NannyML's own environment, which lacks Loanlake.
+"""NannyML's side of ``estimates.py``, run by the Python of NannyML's own environment, which lacks Loanlake.
 
 ``python nannyml_estimates.py FOLDER CHUNK`` estimates ``FOLDER/months.parquet`` from ``FOLDER/reference.parquet`` by
 CBPE, in chunks of CHUNK rows, and prints estimates by metric, seconds and version as JSON. Imports are not counted.

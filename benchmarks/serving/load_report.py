@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from benchmarks.arrivals import Arrivals
+from benchmarks.serving.arrivals import Arrivals
 
 #: Share of one core from which on a client of one thread is what limits a phase.
 CLIENT_IS_THE_LIMIT = 0.9

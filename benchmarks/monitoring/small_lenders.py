@@ -1,9 +1,9 @@
 """How often months of few decisions raise an alarm of the estimated default rate, quiet ones and those of the shock.
 
-``python -m benchmarks.small_lenders``; needs no home. Each simulated lender trains boosted trees on what an application
-says, of as many applications a month as its size, and takes six later months as labelled reference. Its six quiet
-months and the shock's are then drawn from 100,000 applicants of the same economy, many times: what is counted is the
-rule's work, and not the luck of one draw. It is not one of ``make bench``: it measures errors, not speed.
+``python -m benchmarks.monitoring.small_lenders``; needs no home. Each simulated lender trains boosted trees on what an
+application says, of as many applications a month as its size, and takes six later months as labelled reference. Its six
+quiet months and the shock's are then drawn from 100,000 applicants of the same economy, many times: what is counted is
+the rule's work, and not the luck of one draw. It is not one of ``make bench``: it measures errors, not speed.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Feast's side of ``benchmarks.point_in_time``, run by the Python of Feast's own environment, which lacks Loanlake.
+"""Feast's side of ``point_in_time.py``, run by the Python of Feast's own environment, which lacks Loanlake.
 
 ``python feast_point_in_time.py FOLDER FEATURE…`` joins ``FOLDER/statements.parquet`` to ``FOLDER/applications.parquet``
 with the file offline store, writes ``FOLDER/feast.parquet`` and prints seconds and version as JSON. Imports and the

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.comparison import Comparison
-from benchmarks.http_load import Load, free_port, is_up, put_load
-from benchmarks.serving_home import BenchmarkHome, benchmark_home
+from benchmarks.serving.home import BenchmarkHome, benchmark_home
+from benchmarks.serving.http_load import Load, free_port, is_up, put_load
 from ml.bundle.bundle import Bundle, load_bundle
 from warehouse.settings import sqlite_uri
 
@@ -96,7 +96,7 @@ def our_server(home: BenchmarkHome) -> Iterator[tuple[Running, int]]:
 def bare_server(home: BenchmarkHome, bundle: Bundle) -> Iterator[tuple[Running, int]]:
     """:func:`bare_app` of a bundle, and its port."""
     port = free_port()
-    command = [str(_BIN / "uvicorn"), "benchmarks.serving:bare_app", "--factory", "--port", str(port)]
+    command = [str(_BIN / "uvicorn"), "benchmarks.serving.scores:bare_app", "--factory", "--port", str(port)]
     features = next(_features(bundle, home.requests))
     environment = {_BUNDLE: str(bundle.directory), _FEATURES: json.dumps(features)}
     with server([*command, "--no-access-log"], port, "/healthz", environment) as running:

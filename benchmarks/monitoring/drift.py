@@ -80,7 +80,7 @@ def _compare(n_rows: int) -> list[Comparison]:
 
 
 def _in_a_process(side: str, home: Path, snapshot: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.drift", side, str(home), str(snapshot)]
+    command = [sys.executable, "-m", "benchmarks.monitoring.drift", side, str(home), str(snapshot)]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return found
 

@@ -1,0 +1,1 @@
+"""Feature SQL: point in time, builds, and the compiler of a request's features."""

@@ -1,0 +1,1 @@
+"""Drift, and performance before labels are known."""
