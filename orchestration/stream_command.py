@@ -1,15 +1,22 @@
-"""``loanlake stream``: Kafka topics into the lake and the online store."""
+"""``loanlake stream``: Kafka topics into the lake and the online store, and decisions to a topic."""
 
 import signal
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from warehouse.errors import SettingError
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
+    from orchestration.services.publishing import Publication
     from warehouse.sources.ingest import IngestResult
+    from warehouse.sources.streaming.stream import Declared
+
+_SECONDS_A_LOOK = 0.5
 
 
 @click.command()
@@ -26,39 +33,85 @@ def stream(*, source: str | None, entity: str | None, once: bool, raw_only: bool
     raw.rejected_lines. After each load dbt builds what the online store reads, and the store is refreshed. `loanlake
     up` runs this command if a lender declares streams. Needs the extra `loanlake[kafka]`.
 
-    Exit code 0: interrupted, or with --once all was loaded. 1: with --once, a topic could not be read to its end.
+    Where a lender's file declares `decisions_to`, its decisions are published to that topic, each at least once, from
+    the decision log: no request waits for it. Without --entity only.
+
+    Exit code 0: interrupted, or with --once all was loaded and published. 1: with --once, a topic could not be read to
+    its end or did not get all decisions.
 
     \b
         loanlake stream
         loanlake stream mybank --entity applications --once
     """
-    from warehouse.sources.streaming.streams import declared_streams, drain, follow
-
     settings = Settings.from_environment()
     if entity is not None and source is None:
         raise click.UsageError("--entity is one of a lender: name SOURCE too")
-    found = declared_streams(settings, source, entity)
-    if not found:
-        raise SettingError("a lender's file must declare `streams`: found none in any; docs/streams.md shows how")
-    from orchestration.services.online_refresh import OnlineRefresh
-
-    online = OnlineRefresh(settings, click.echo)
+    streams, publications = _declared(settings, source, entity)
+    if not streams and not publications:
+        raise SettingError(
+            "a lender's file must declare `streams` or `decisions_to`: found none in any; docs/streams.md shows how"
+        )
     if once:
-        loaded: list[IngestResult] = []
-        try:
-            drain(found, click.echo, lambda result: loaded.append(_shown(result)))
-        finally:
-            if loaded and not raw_only:
-                online.refresh()
-                click.echo("online store refreshed")
+        _once(settings, streams, publications, raw_only=raw_only)
         return
     ended: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: ended.append(number))
-    click.echo(f"reading {', '.join(f'{each.name} from {each.stream.address}' for each in found)}")
-    if raw_only:
-        follow(found, click.echo, _shown, is_over=lambda: bool(ended))
+    for each in streams:
+        click.echo(f"reading {each.name} from {each.stream.address}")
+    for publication in publications:
+        click.echo(f"publishing {publication.name} to {publication.topic.address}")
+    from orchestration.services.publishing import Publishing
+
+    threads = [Publishing(publication, click.echo) for publication in publications]
+    for thread in threads:
+        thread.start()
+    _follow(settings, streams, raw_only=raw_only, is_over=lambda: bool(ended))
+    for thread in threads:
+        thread.end()
+
+
+def _declared(
+    settings: Settings, source: str | None, entity: str | None
+) -> "tuple[Sequence[Declared], Sequence[Publication]]":
+    """What is read and what is published; raises SettingError for what is named and not declared."""
+    from orchestration.services.publishing import declared_publications
+    from warehouse.sources.streaming.streams import declared_streams
+
+    publications = declared_publications(settings, source) if entity is None else []
+    only_publishes = source is not None and bool(publications) and not read_lender(source).streams
+    return [] if only_publishes else declared_streams(settings, source, entity), publications
+
+
+def _once(
+    settings: Settings, streams: "Sequence[Declared]", publications: "Sequence[Publication]", *, raw_only: bool
+) -> None:
+    from orchestration.services.online_refresh import OnlineRefresh
+    from orchestration.services.publishing import publish_all
+    from warehouse.sources.streaming.streams import drain
+
+    loaded: list[IngestResult] = []
+    try:
+        drain(streams, click.echo, lambda result: loaded.append(_shown(result)))
+    finally:
+        if loaded and not raw_only:
+            OnlineRefresh(settings, click.echo).refresh()
+            click.echo("online store refreshed")
+    publish_all(publications, click.echo)
+
+
+def _follow(settings: Settings, streams: "Sequence[Declared]", *, raw_only: bool, is_over: Callable[[], bool]) -> None:
+    from orchestration.services.online_refresh import OnlineRefresh
+    from warehouse.sources.streaming.streams import follow
+
+    if not streams:
+        while not is_over():
+            time.sleep(_SECONDS_A_LOOK)
         return
+    if raw_only:
+        follow(streams, click.echo, _shown, is_over=is_over)
+        return
+    online = OnlineRefresh(settings, click.echo)
 
     def report(result: "IngestResult") -> None:
         _shown(result)
@@ -66,7 +119,7 @@ def stream(*, source: str | None, entity: str | None, once: bool, raw_only: bool
 
     online.start()
     online.ask()  # for rows of a process that was killed before it refreshed
-    follow(found, click.echo, report, is_over=lambda: bool(ended), unserved_seconds=online.unserved_seconds)
+    follow(streams, click.echo, report, is_over=is_over, unserved_seconds=online.unserved_seconds)
 
 
 def _shown(result: "IngestResult") -> "IngestResult":

@@ -33,8 +33,7 @@ _ORIGINS = {
     "history": "rows of the borrower known before the decision",
     "cohort": "outcomes of its cohort known before the decision",
 }
-
-
+REPORTS = "serving.reported_outcomes"  # over HTTP
 #: What identifies a row of an entity, of which core keeps versions.
 _KEYS = {
     "applications": ("application_id",),
@@ -179,6 +178,20 @@ def features_of(contract: FeatureContract, logged: Mapping[str, object]) -> tupl
     )
 
 
+def staging_lines(lender: str, entity: str, versions: Sequence[Mapping[str, object]]) -> str:
+    """SQL for the lines of a lender's staging model that these versions of core rows come from."""
+    names = ", ".join(f"cast({name} as varchar)" for name in _KEYS[entity])
+    return f"from staging.stg_{lender}__{entity} where ({names}, _loaded_at) in ({_lines(_KEYS[entity], versions)})"
+
+
+def _lines(key: Sequence[str], versions: Sequence[Mapping[str, object]]) -> str:
+    # a time as a time: DuckDB's text of it ends with the last digit that is not zero
+    return ", ".join(
+        f"({', '.join(literal(str(row[name])) for name in key)}, timestamp {literal(str(row['loaded_at']))})"
+        for row in versions
+    )
+
+
 @dataclass(frozen=True)
 class _OwnColumns:
     """What a lender has beside the shared tables; ``applications``: its table of own request columns, or empty."""
@@ -273,12 +286,9 @@ class _Reader:
         """The lines behind the same versions in the lender's current staging models."""
         lender, feeds = self._decision.source, {entity for table in tables for entity in table.feeds}
         found = []
-        for entity, key in _KEYS.items():
+        for entity in _KEYS:
             if entity in feeds and (rows := self._known.get(entity)):
-                columns = [*key, "loaded_at"]
-                lines = ", ".join(f"({', '.join(literal(str(row[name])) for name in columns)})" for row in rows)
-                names = ", ".join(f"cast({name} as varchar)" for name in [*key, "_loaded_at"])
-                sql = f"select * from staging.stg_{lender}__{entity} where ({names}) in ({lines})"
+                sql = staging_lines(lender, entity, rows)
                 found.append(Rows(f"staging.stg_{lender}__{entity}", "typed by dbt", sql, self._fetch(sql)))
         return tuple(found)
 
@@ -303,7 +313,17 @@ class _Reader:
                 "order by _loaded_at desc, _file, _line"
             )
             found.append(Rows(table.name, "as received", sql, self._fetch(sql)))
-        return tuple(found)
+        return (*found, *self._reports())
+
+    def _reports(self) -> tuple[Rows, ...]:
+        """Outcomes that counted as they were reported over HTTP: such a version is of when its report was received."""
+        known = self._known.get("outcomes", ())
+        sql = (
+            f"select * from {REPORTS}{self._at()} where source = {literal(self._decision.source)} "
+            f"and (application_id, known_at) in ({_lines(['application_id'], known)}) order by known_at desc"
+        )
+        rows = self._fetch(sql) if known else ()
+        return (Rows(REPORTS, "reported over HTTP", sql, rows),) if rows else ()
 
     def _raw_condition(self, table: RawTable) -> str | None:
         """For an application table: the application and earlier ones; for others: the rows that counted."""

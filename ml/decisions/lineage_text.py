@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ml.decisions.lineage import DecisionLineage, HistoryCheck, Rows
+from ml.decisions.lineage import REPORTS, DecisionLineage, HistoryCheck, Rows
 
 _LONGEST = 64  # a checksum fits
 _MOST_LINES = 8
@@ -76,8 +76,11 @@ def _reasons(found: DecisionLineage) -> list[str]:
 def _lines_of_files(step: Rows) -> dict[str, str]:
     by_file: dict[str, list[int]] = {}
     by_pull: dict[str, list[str]] = {}
+    reports: dict[str, list[str]] = {}
     for row in step.rows:
-        if "pulled_from" in row:
+        if step.table == REPORTS:
+            reports.setdefault(str(row.get("caller_name", "a caller")), []).append(str(row["outcome_id"]))
+        elif "pulled_from" in row:
             key = (
                 f"at offset {row['topic_offset']} of partition {row['topic_partition']}"
                 if "topic_offset" in row
@@ -87,7 +90,8 @@ def _lines_of_files(step: Rows) -> dict[str, str]:
         else:
             by_file.setdefault(str(row.get("file")), []).append(int(str(row.get("line", 0))))
     lines = {file: _counted("line", list(map(str, sorted(numbers)))) for file, numbers in by_file.items()}
-    return lines | {origin: _counted("row", keys) for origin, keys in by_pull.items()}
+    lines |= {origin: _counted("row", keys) for origin, keys in by_pull.items()}
+    return lines | {caller: _counted("report", ids) for caller, ids in reports.items()}
 
 
 def _counted(what: str, found: list[str]) -> str:

@@ -3,7 +3,9 @@
 import getpass
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from warehouse.cli import options
 from warehouse.settings import Settings
 from warehouse.team.machines import machines
 from warehouse.values.id_argument import IdArgument
+
+if TYPE_CHECKING:
+    from orchestration.people.erasure import Erased
 
 
 @click.command()
@@ -79,11 +84,19 @@ def erase(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
         click.echo(f"{model} learnt from them: train again for a model that did not")
     for name in done.dev_lakes:
         click.echo(f"the dev lake of {name} is dropped, as a copy from before: `dbt build` rebuilds it")
+    for sentence in _not_erased(settings, done):
+        click.echo(sentence)
+
+
+def _not_erased(settings: Settings, done: "Erased") -> Iterator[str]:
+    """What may still hold them, and what to do."""
+    for path in done.never_loaded:
+        yield f"{path} was landed and never loaded, and may hold them: load it and erase again, or delete it"
     for each in machines(settings):
         if each.is_silent or each.n_waiting:
-            click.echo(f"{each.sentence}; what is on that disk is not erased: erase again once it was handed over")
+            yield f"{each.sentence}; what is on that disk is not erased: erase again once it was handed over"
     if done.n_snapshots:
-        click.echo(
+        yield (
             f"{done.n_snapshots:,} earlier snapshots of the lake stay readable for {settings.retention_days:g} days: "
             "`loanlake data maintain` expires them then, the same command with --now does immediately"
         )

@@ -46,6 +46,7 @@ from warehouse.people.pseudonyms import Pseudonyms, pseudonyms
 from warehouse.people.requests import last_erasure, record_request
 from warehouse.raw.keys import raw_tables, read_manifest
 from warehouse.settings import Erasure, Settings, read
+from warehouse.sources.erasing import never_loaded
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Erased:
     """The result: rows by table and store, and ``models``: versions that learned from the person.
 
     ``dev_lakes``: owners of dropped dev lakes. ``n_snapshots``: earlier snapshots, which still hold the rows.
+    ``never_loaded``: landing files that may hold them too.
     ``erased_before``: when the person was erased, UTC, if nothing was left.
     """
 
@@ -60,6 +62,7 @@ class Erased:
     counts: Mapping[str, int] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     dev_lakes: tuple[str, ...] = ()
+    never_loaded: tuple[Path, ...] = ()
     n_snapshots: int = 0
     erased_before: datetime | None = None
 
@@ -106,7 +109,9 @@ def erase_person(
     if not is_listed:
         _add_to_list(settings, erasure.mark, plan.treatment)
     path.unlink()
-    return Erased(plan.treatment, counts, tuple(plan.models), dropped, n_snapshots)
+    with connect(settings) as con:
+        left = tuple(never_loaded(con, settings.landing))
+    return Erased(plan.treatment, counts, tuple(plan.models), dropped, left, n_snapshots)
 
 
 @dataclass(frozen=True)

@@ -4,5 +4,6 @@ __all__ = [
     "online_refresh",
     "only_daemon",
     "processes",
+    "publishing",
     "status",
 ]

@@ -24,6 +24,7 @@ from ml.registry.tracking import SILENT, TRAINING_PAGE
 from orchestration.doors.backend import NO_HOST
 from orchestration.doors.door import HEALTH_PATH
 from orchestration.services import only_daemon
+from orchestration.services.publishing import declared_publications
 from orchestration.services.readiness import decisions_become_rows, streams_are_read
 from warehouse.errors import LoanlakeError, ServiceError, SettingError
 from warehouse.settings import REPOSITORY, Ports, Settings
@@ -89,8 +90,9 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
     mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
     doors = [python, "-m", "orchestration.doors", "--dagster", str(ports.dagster), str(dagster_socket)]
     doors += ["--mlflow", str(ports.mlflow), str(mlflow_socket), "--reports", str(ports.reports)]
-    streams = declared_streams(settings)
-    names = ", ".join(each.name for each in streams)
+    streams, publications = declared_streams(settings), declared_publications(settings)
+    purposes = [f"messages of {', '.join(each.name for each in streams)} become rows"] if streams else []
+    purposes += [f"{each.name} are published" for each in publications]
     found = [
         Service(
             "API",
@@ -119,14 +121,14 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
             purpose="decisions become rows of serving.predictions once it runs",
         ),
     ]
-    if streams:
+    if purposes:
         require_client()
         found.append(
             Service(
                 "Streams",
                 [str(scripts / "loanlake"), "stream"],
                 readiness=partial(streams_are_read, settings, since=time.time()),
-                purpose=f"messages of {names} become rows once it runs",
+                purpose=f"{', and '.join(purposes)} once it runs",
                 is_restarted=True,
             )
         )

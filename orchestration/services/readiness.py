@@ -38,7 +38,7 @@ def streams_are_read(settings: Settings, *, since: float) -> str | None:
     if not found:
         return None
     return "runs: " + "; ".join(
-        f"{lag.source} {lag.entity}: {lag.problem or f'{lag.messages:,} messages to load'}" for lag in found
+        f"{lag.source} {lag.entity}: {lag.problem or f'{lag.messages:,} messages wait'}" for lag in found
     )
 
 

@@ -32,10 +32,12 @@ from warehouse.errors import LakeError, LoanlakeError, NoLakeError, TeamError
 from warehouse.lake.connection import connect
 from warehouse.lake.data_files import lost_files
 from warehouse.lenders.rules import broken_lenders
+from warehouse.lenders.streams import DECISIONS_TO
 from warehouse.settings import Settings, read
 from warehouse.sources.late_sources import late_sources
 from warehouse.sources.recorded import pull_texts
 from warehouse.sources.rows_set_aside import losses
+from warehouse.sources.streaming.lag import known_lags
 from warehouse.sources.undated_corrections import undated_corrections
 from warehouse.team import server
 from warehouse.team.machines import machines
@@ -299,7 +301,13 @@ def _outbox_lines(settings: Settings) -> list[str]:
         of_machines = [each.sentence for each in machines(settings)]
     except (sqlite3.Error, TeamError) as error:
         return [f"the decision log cannot be read: {error}"]
-    return [f"{pending:,} decisions and outcomes wait for ingestion into the lake", *of_machines]
+    published = [
+        f"decisions of {each.source}: {each.messages:,} wait to be published"
+        + (f"; {each.problem}" if each.problem else "")
+        for each in known_lags(settings)
+        if each.entity == DECISIONS_TO
+    ]
+    return [f"{pending:,} decisions and outcomes wait for ingestion into the lake", *published, *of_machines]
 
 
 def _backup_lines(settings: Settings, now: datetime) -> list[str]:

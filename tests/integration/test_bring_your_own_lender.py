@@ -22,17 +22,19 @@ from warehouse.features.checks import check_features
 from warehouse.features.contract import FeatureContract, compile_contract, unknown_names
 from warehouse.lake.connection import connect, writer
 from warehouse.lenders.rules import read_lender
+from warehouse.people.person import find_person, rows_held
 from warehouse.profiling.commands import new
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
 
-#: A loan that still runs, corrected by a caller whose clock runs ahead; one that the file knows to be repaid; one that
-#: no file has; another lender's.
+#: A loan that still runs, corrected by a caller whose clock runs ahead, and by another in the same microsecond; one
+#: that the file knows to be repaid; one that no file has; another lender's.
 REPORTED = """
     select * from (values
         ('r-1', 'mybank', 'mybank-A-4', false, timestamp '2024-02-01', timestamp '2024-02-10'),
-        ('r-2', 'mybank', 'mybank-A-4', true, timestamp '2024-02-20 00:04:00', timestamp '2024-02-20'),
+        ('r-2', 'mybank', 'mybank-A-4', false, timestamp '2024-02-20 00:04:00', timestamp '2024-02-20'),
+        ('r-2-too', 'mybank', 'mybank-A-4', true, timestamp '2024-02-20 00:04:00', timestamp '2024-02-20'),
         ('r-3', 'mybank', 'mybank-A-1', true, timestamp '2023-05-01', timestamp '2023-05-01'),
         ('r-4', 'mybank', 'mybank-A-9', true, timestamp '2023-05-01', timestamp '2023-05-01'),
         ('r-5', 'simulated', 'mybank-A-4', false, timestamp '2023-05-01', timestamp '2024-03-01')
@@ -42,7 +44,7 @@ KNOWN_OUTCOMES = """application_id,is_default,known_at
 mybank-A-1,false,2023-12-01 00:00:00
 mybank-A-2,true,2022-10-16 00:00:00
 mybank-A-3,false,2024-03-02 00:00:00
-mybank-A-4,true,2024-02-20 00:04:00
+mybank-A-4,true,2024-02-20 00:04:00.000001
 """
 COUNTED = "select source, count(*) as n from core.int_applications group by 1 order by 1"
 ABSENT = "elsewhere"
@@ -193,6 +195,19 @@ def test_the_guide_leads_from_a_file_to_training_rows(built: Built) -> None:
     assert len(questions) == 3
     for command, answer in questions:
         assert _run(BIN / "loanlake", *shlex.split(command)[1:], at=built.copy) == answer
+
+
+def test_the_reports_of_a_lender_whose_staging_reads_them_are_found_with_the_person(built: Built) -> None:
+    """Export, erasure and lineage read which raw tables a lender's staging has: the reports are none."""
+    settings = Settings.from_environment()
+    settings.dbt_target.mkdir(parents=True)
+    shutil.copy(built.copy.parent / "target" / "manifest.json", settings.dbt_target)
+
+    with connect(settings) as con:
+        person = find_person(settings, con, "mybank-c3")
+        held = {rows.table for rows in rows_held(settings, con, person)}
+
+    assert held >= {"raw.mybank_loans", "serving.reported_outcomes", "core.int_outcome_versions"}
 
 
 @pytest.mark.parametrize("example", ["guide", *EXAMPLES])

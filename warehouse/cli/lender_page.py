@@ -42,7 +42,7 @@ limits: {annual_rate: [0, 5]}
 | `dates`, `label`, `split`, `cohort`, `set_aside` | from the next build; SQL reads them in `core.int_lenders` |
 | `files` | from the next file that is loaded |
 | `connections`, `pulls` | from the next pull ([connections.md](connections.md)) |
-| `connections`, `streams` | when `loanlake stream`, or `loanlake up`, is started again ([streams.md](streams.md)) |
+| `connections`, `streams`, `decisions_to` | when `loanlake stream`, or `up`, starts again ([streams.md](streams.md)) |
 | `pull_every` | when Dagster next loads its definitions: *Reload definitions*, or `loanlake up` again |
 | `limits` | from the next build, and for requests with the next model |
 | `model`, `policy`, `reasons` | with the next model; where one is served, a person decides on the change |

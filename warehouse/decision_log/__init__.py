@@ -69,6 +69,7 @@ __all__ = [
     "newest_in_outbox",
     "outbox",
     "prune",
+    "publication",
     "search_decisions",
     "second_copy",
 ]

@@ -1,7 +1,8 @@
 """Delete ingested entries from the outbox and free the space, while the API continues.
 
 An entry is deleted only after it was found in the lake, which may have been restored from a backup since the watermark
-moved. SQLite has one writer at a time: transactions take milliseconds, with pauses for the API's commits.
+moved, and a decision only after every topic that gets it has it. SQLite has one writer at a time: transactions take
+milliseconds, with pauses for the API's commits.
 """
 
 import sqlite3
@@ -13,9 +14,11 @@ from datetime import timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from warehouse.decision_log.entries import KINDS, Entries
+from warehouse.decision_log.entries import DECISIONS, KINDS, Entries
 from warehouse.decision_log.handover import prune_keys
 from warehouse.decision_log.outbox import connect
+from warehouse.decision_log.publication import published_up_to
+from warehouse.lenders.rules import publishing_lenders
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,7 +68,8 @@ def _prune(settings: Settings, connection: sqlite3.Connection, entries: Entries,
     from warehouse.lake.connection import connect as connect_to_lake
 
     n_deleted = 0
-    while rows := _oldest(connection, entries, before):
+    last = published_up_to(connection, publishing_lenders()) if entries is DECISIONS else None
+    while rows := _oldest(connection, entries, before, last):
         with closing(connect_to_lake(settings)) as con:
             missing = _missing(con, entries, [entry_id for _, entry_id in rows])
         if missing:
@@ -82,11 +86,12 @@ def _prune(settings: Settings, connection: sqlite3.Connection, entries: Entries,
     return n_deleted, 0
 
 
-def _oldest(connection: sqlite3.Connection, entries: Entries, before: float) -> list[tuple[int, str]]:
+def _oldest(connection: sqlite3.Connection, entries: Entries, before: float, last: int | None) -> list[tuple[int, str]]:
     rows = connection.execute(
         f"select sequence, id, appended_at from {entries.table} "
-        "where sequence <= (select ingested_up_to from watermarks where entries = ?) order by sequence limit ?",
-        (entries.table, _LOOKED_UP_AT_ONCE),
+        "where sequence <= (select ingested_up_to from watermarks where entries = ?) "
+        "and (? is null or sequence <= ?) order by sequence limit ?",
+        (entries.table, last, last, _LOOKED_UP_AT_ONCE),
     )
     # numbers follow time, except after a clock step: stop at the first young one
     return [(sequence, entry_id) for sequence, entry_id, _ in takewhile(lambda row: row[2] < before, rows)]

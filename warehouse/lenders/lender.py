@@ -12,7 +12,7 @@ from warehouse.lenders.connections import ConnectionSettings, PullEvery, PullSet
 from warehouse.lenders.family_names import FAMILIES_IN_WORDS
 from warehouse.lenders.files import FileSettings
 from warehouse.lenders.keys import Key
-from warehouse.lenders.streams import StreamSettings, require_known_brokers
+from warehouse.lenders.streams import DecisionTopic, StreamSettings, require_known_brokers
 
 PublishMode = Literal["auto", "never", "always"]
 Segment = Literal["purpose", "region"]
@@ -345,6 +345,7 @@ class Lender:
     connections: Mapping[str, ConnectionSettings] = field(default_factory=dict)
     pulls: Mapping[str, PullSettings] = field(default_factory=dict)
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
+    decisions_to: DecisionTopic | None = None
     pull_every: Annotated[
         PullEvery | None,
         Key(
@@ -362,7 +363,7 @@ class Lender:
 
     def __post_init__(self) -> None:
         require_known_connections(self.connections, self.pulls)
-        require_known_brokers(self.connections, self.pulls, self.streams)
+        require_known_brokers(self.connections, self.pulls, self.streams, self.decisions_to)
         if self.pull_every is not None and not self.pulls:
             raise ValueError("pulls must be given for pull_every: found none")
         for name, (low, high) in self.limits.items():

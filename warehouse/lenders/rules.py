@@ -17,7 +17,7 @@ from warehouse.lenders.lender import Lender
 from warehouse.settings import DBT_PROJECT_DIR
 
 DIRECTORY = DBT_PROJECT_DIR / "lenders"
-_NOT_FOR_SQL = ("path", "connections", "pulls", "pull_every", "streams")
+_NOT_FOR_SQL = ("path", "connections", "pulls", "pull_every", "streams", "decisions_to")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -87,6 +87,14 @@ def check_lenders(project_dir: Path = DBT_PROJECT_DIR) -> tuple[str, ...]:
 def lenders_of_project(project_dir: Path = DBT_PROJECT_DIR) -> frozenset[str]:
     """The lenders in the dbt project's var ``lenders``."""
     return frozenset(yaml.safe_load((project_dir / "dbt_project.yml").read_text())["vars"]["lenders"])
+
+
+def publishing_lenders() -> frozenset[str]:
+    """Lenders whose decisions are published to a topic, and those whose file cannot be read: it may say so."""
+    broken = broken_lenders().keys()
+    return frozenset(
+        source for source in lenders_of_project() if source in broken or read_lender(source).decisions_to is not None
+    )
 
 
 def _plain(lender: Lender) -> dict[str, Any]:

@@ -4,13 +4,18 @@
     when it happened; but never before it happened, as a caller whose clock runs ahead may have it.
 
     `unless_in`: a relation of the outcomes that the lender's files give; what they say of an application counts instead.
+
+    A view that reads them must not be `by_load`: a report has no load, and may come into the lake after a newer file.
 -#}
 {% macro reported_outcomes(lender, unless_in=none) -%}
     select
         application_id,
         is_default,
         outcome_at,
-        greatest(known_at, outcome_at) as known_at,
+        -- two callers may report of one application in the same microsecond: the two are versions all the same
+        greatest(known_at, outcome_at) + (
+            row_number() over (partition by application_id, known_at order by outcome_id) - 1
+        ) * interval 1 microsecond as known_at,
         loss_amount,
         known_at as _loaded_at,
         cast(null as timestamp) as _replaced_at

@@ -1,6 +1,7 @@
 """A Parquet file: its columns, and the query that reads them as text.
 
-A pull's landing file may also hold rows that could not be taken, each as JSON with the reason: its rejected lines.
+A pull's landing file may also hold rows that could not be taken, each as JSON with the reason: its rejected lines. Of
+erased rows a landing file keeps the places, which are not rows, and lists them in its metadata.
 """
 
 import re
@@ -22,6 +23,8 @@ from warehouse.sql.quoting import identifier, literal
 
 #: Key of the metadata of a landing file that a pull wrote.
 PULL_METADATA = b"loanlake_pull"
+#: Key of the metadata of a landing file that persons were erased from: their rows' places, counted from 0.
+ERASED_METADATA = b"loanlake_erased"
 #: Columns of its rejected rows: the row as JSON, and why it was rejected; null in all others. None are in a file
 #: without rejected rows.
 REJECTED_COLUMNS = ("_rejected_value", "_rejected_reason")
@@ -79,8 +82,11 @@ class ParquetFile:
     def select(self, columns: Sequence[str]) -> str:
         """SQL for ``columns`` as text and ``_line``, the row's number plus one, as if line 1 were a header."""
         texts = [f'cast({identifier(self._names[column])} as varchar) as "{column}"' for column in columns]
-        only = f" where {REJECTED_COLUMNS[1]} is null" if self.rejected else ""
-        return f"select {', '.join(texts)}, file_row_number + 2 as _line from {self._rows}{only}"
+        only = [f"{REJECTED_COLUMNS[1]} is null"] if self.rejected else []
+        if erased := self._erased:
+            only.append(f"file_row_number not in ({', '.join(map(str, erased))})")
+        where = f" where {' and '.join(only)}" if only else ""
+        return f"select {', '.join(texts)}, file_row_number + 2 as _line from {self._rows}{where}"
 
     def rejected_field(self, column: str) -> str | None:
         """SQL for a column's text in the JSON of a rejected row; None if there are none."""
@@ -101,18 +107,25 @@ class ParquetFile:
             ) from None
 
     def write_without(self, lines: Collection[int], to: Path) -> None:
-        """Write the file to ``to`` with only nulls in the rows of ``lines``; other rows keep their line."""
-        unwanted = ", ".join(str(line - 2) for line in sorted(lines))
+        """Write the file to ``to`` with only nulls in the rows of ``lines``, which no reader takes for rows."""
+        unwanted = ", ".join(map(str, sorted({*self._erased, *(line - 2 for line in lines)})))
         names = [*self._names.values(), *(REJECTED_COLUMNS if self.rejected else ())]
         values = [
             f"case when file_row_number not in ({unwanted}) then {name} end as {name}"
             for name in map(identifier, names)
         ]
-        pull = self._metadata.get(PULL_METADATA)
-        kept = f", kv_metadata {{{PULL_METADATA.decode()}: {literal(pull.decode())}}}" if pull else ""
+        kept = {ERASED_METADATA: unwanted}
+        if pull := self._metadata.get(PULL_METADATA):
+            kept[PULL_METADATA] = pull.decode()
+        metadata = ", ".join(f"{key.decode()}: {literal(text)}" for key, text in kept.items())
         duckdb.execute(
-            f"copy (select {', '.join(values)} from {self._rows}) to {literal(str(to))} (format parquet{kept})"
+            f"copy (select {', '.join(values)} from {self._rows}) to {literal(str(to))} "
+            f"(format parquet, kv_metadata {{{metadata}}})"
         )
+
+    @property
+    def _erased(self) -> tuple[int, ...]:
+        return tuple(int(place) for place in re.findall(rb"\b\d{1,18}\b", self._metadata.get(ERASED_METADATA, b"")))
 
     @property
     def _rows(self) -> str:

@@ -29,6 +29,11 @@ def _refuse(message: str) -> None:
 @cache
 def macros() -> dict[str, Callable[..., Any]]:
     """Name → the macro, for DuckDB."""
+    return macros_within()
+
+
+def macros_within(**context: Any) -> dict[str, Callable[..., Any]]:
+    """As :func:`macros`; ``context``: what dbt would give beside, such as the graph."""
     environment = Environment(extensions=["jinja2.ext.do"])
     found: dict[str, Callable[..., Any]] = {}
 
@@ -54,7 +59,7 @@ def macros() -> dict[str, Callable[..., Any]]:
             found[match[1]] = _callable(environment, match[0], match[1])
     found["is_newly_loaded"] = lambda loaded_at: "true"  # every line is new
     found["changes_of"] = lambda table, _build: f"changes_of_{table}"
-    environment.globals |= found
+    environment.globals |= found | context
     return found
 
 

@@ -113,6 +113,12 @@
             {%- do lenders.append(graph.nodes[id].name.partition('__')[0].removeprefix('stg_')) -%}
         {%- endif -%}
     {%- endfor -%}
+    {%- for id, table in raw.items() if id in graph.sources and graph.sources[id].schema == 'serving' -%}
+        {{ exceptions.raise_compiler_error(
+            this ~ " reads " ~ table ~ ", whose rows were not loaded from files: remove by_load from the meta of the staging "
+            ~ "model that reads it (docs/bring-your-own-lender.md)"
+        ) }}
+    {%- endfor -%}
     {%- if build.redefined or not raw -%} {{ return(everything) }} {%- endif -%}
 
     {%- set loads = [] -%}

@@ -1,6 +1,10 @@
 """From which inputs a decision's features are made."""
 
-from ml.decisions.lineage import features_of
+from datetime import date, datetime
+
+import duckdb
+
+from ml.decisions.lineage import features_of, staging_lines
 from warehouse.features.columns import FeatureColumn, InputColumn
 from warehouse.features.contract import FeatureContract
 
@@ -24,3 +28,20 @@ def test_a_feature_made_of_features_lists_all_their_inputs() -> None:
         "interest_to_income": ("amount", "income", "rate", "term"),
         "years": ("term",),
     }
+
+
+def test_the_line_of_a_version_is_found_whatever_its_time_of_load_ends_with() -> None:
+    """One load of ten has a last microsecond of zero, which DuckDB leaves out of the time's text."""
+    loaded_at = datetime(2026, 12, 1, 16, 5, 18, 543_850)
+    version = {"borrower_id": "b-1", "statement_on": date(2025, 7, 4), "loaded_at": loaded_at}
+    with duckdb.connect() as con:
+        con.execute("create schema staging")
+        con.execute(
+            "create table staging.stg_bank__statements as "
+            "select 'b-1' as borrower_id, date '2025-07-04' as statement_on, unnest([$1, $2]) as _loaded_at",
+            [loaded_at, datetime(2026, 12, 2)],
+        )
+
+        found = con.execute(staging_lines("bank", "statements", [version])).fetchall()
+
+    assert found == [("b-1", date(2025, 7, 4), loaded_at)]

@@ -74,3 +74,10 @@ def test_pulled_rows_are_named_by_source_key_and_time() -> None:
         "  raw.lender_loans: rows branch 7, loan_id 41, branch 7, loan_id 42 of "
         "postgresql://core.lender.example/core lending.loans, pulled 2026-03-01 02:10:00 UTC"
     ) in lineage_summary(found).splitlines()
+
+
+def test_an_outcome_that_was_reported_over_http_is_named_by_its_report() -> None:
+    reports = ({"outcome_id": "o-1", "caller_name": "collections"}, {"outcome_id": "o-2", "caller_name": "collections"})
+    found = replace(FOUND, raw=(Rows("serving.reported_outcomes", "reported over HTTP", "select …", reports),))
+
+    assert "  serving.reported_outcomes: reports o-1, o-2 of collections" in lineage_summary(found).splitlines()

@@ -22,8 +22,10 @@ from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.second_version import challenge_with_second
 from warehouse.backup.records import LastBackup, record_backup
 from warehouse.batches import BatchRequest, BatchStates
+from warehouse.decision_log import create
 from warehouse.lake.connection import writer
 from warehouse.settings import REPOSITORY, Settings
+from warehouse.sources.streaming.lag import StreamLag, write_lag
 
 NOW = datetime(2024, 1, 2, 5, 4, 5, tzinfo=UTC)
 
@@ -144,6 +146,17 @@ def test_failed_batches_are_counted_with_the_reason_of_the_newest(home: Settings
 
     assert "2 batches failed, the newest b-2 2" in text
     assert "UTC: the champion takes other fields" in text
+
+
+def test_decisions_that_a_topic_does_not_get_are_counted_with_the_reason(home: Settings) -> None:
+    create(home).close()
+    for entity, problem in (("decisions_to", "no answer"), ("loans", "")):
+        write_lag(home, StreamLag("bank", entity, at=0.0, messages=3, problem=problem))
+
+    text = status_text(home)
+
+    assert "decisions of bank: 3 wait to be published; no answer" in text
+    assert text.count("wait to be published") == 1
 
 
 def test_a_lender_is_known_until_the_clock_by_which_its_labels_mature(home: Settings) -> None:

@@ -30,6 +30,15 @@ def test_a_topic_is_named_by_its_connection_wherever_its_servers_are(tmp_path: P
         ({"streams": {"loans": LOANS | {"connection": "cor"}}}, "must name one of the kind kafka, core: found 'cor'"),
         ({"streams": {"loans": LOANS | {"topic": "a b"}}}, "topic must be the name of a topic"),
         ({"streams": {"loans": LOANS | {"batch_messages": 0}}}, "batch_messages must be a whole number"),
+        (
+            {"decisions_to": LOANS | {"connection": "cor"}},
+            r"decisions_to\.connection must name one of the kind kafka, core",
+        ),
+        (
+            {"decisions_to": LOANS},
+            r"streams\.loans must have a name and a topic of its own: found that of decisions_to",
+        ),
+        ({"streams": {"decisions_to": LOANS}}, r"streams\.decisions_to must have a name and a topic of its own"),
         ({"connections": {"core": CORE | {"brokers": []}}}, "brokers must be given"),
         ({"connections": {"core": CORE | {"brokers": ["kafka"]}}}, "brokers"),
         ({"connections": {"core": CORE | {"user": None}}}, "user and secret_from must be given together"),

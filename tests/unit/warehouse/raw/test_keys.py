@@ -83,25 +83,30 @@ def test_a_home_without_a_manifest_is_given_one(
     assert list(read_manifest(home)["nodes"]) == ["model.small.one"]
 
 
-def test_a_raw_table_that_does_not_is_refused_with_the_mend() -> None:
-    manifest = {
+def _manifest(schema: str, table: str, path: str) -> dict[str, Any]:
+    """A lender's staging model that reads one table, which declares no ids."""
+    return {
         "nodes": {
             "model.p.stg_bank__loans": {
                 "name": "stg_bank__loans",
                 "resource_type": "model",
                 "unique_id": "model.p.stg_bank__loans",
-                "depends_on": {"nodes": ["source.p.raw.bank_loans"]},
+                "depends_on": {"nodes": ["source.p.read"]},
             }
         },
-        "sources": {
-            "source.p.raw.bank_loans": {
-                "schema": "raw",
-                "identifier": "bank_loans",
-                "config": {},
-                "original_file_path": "models/bank.yml",
-            }
-        },
+        "sources": {"source.p.read": {"schema": schema, "identifier": table, "config": {}, "original_file_path": path}},
     }
+
+
+def test_outcomes_that_staging_reads_as_reported_are_no_raw_table() -> None:
+    """Lineage, export and erasure of such a lender ended with an error."""
+    manifest = _manifest("serving", "reported_outcomes", "models/monitoring/program_tables.yml")
+
+    assert raw_tables(manifest, "bank") == []
+
+
+def test_a_raw_table_that_does_not_is_refused_with_the_mend() -> None:
+    manifest = _manifest("raw", "bank_loans", "models/bank.yml")
 
     with pytest.raises(ContractError, match=r"raw\.bank_loans must declare .* models/bank\.yml"):
         raw_tables(manifest, "bank")

@@ -13,7 +13,7 @@ from warehouse.readers.csv_file import CsvFile
 from warehouse.readers.opening import open_table
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
-from warehouse.sources.erasing import without_lines
+from warehouse.sources.erasing import never_loaded, without_lines
 
 HEADER = "application_id,p_default,is_shock_period\n"
 TEXT = HEADER + 'ann,1,true\r\n\n"bob\nthe second",2,true\nshort\n"cleo",3,false\ndora,4,true'
@@ -69,6 +69,20 @@ def test_rows_of_a_parquet_file_are_emptied_in_place(tmp_path: Path) -> None:
     assert pq.read_table(path).to_pydict() == {"application_id": ["ann", None], "P default": [1.5, None]}
 
 
+def test_places_of_erased_rows_in_a_parquet_file_are_no_rows_but_empty_rows_that_it_came_with_are(
+    tmp_path: Path,
+) -> None:
+    """Else loading the file once more would set an empty row aside for each erased one."""
+    path = tmp_path / "truth.parquet"
+    pq.write_table(pa.table({"application_id": ["ann", None, "bob", "cid"]}), path)
+
+    without_lines(open_table(path), {2}).put()
+    without_lines(open_table(path), {5}).put()
+
+    (batch,) = open_table(path).batches(["application_id"])
+    assert batch.to_pylist() == [{"application_id": None, "_line": 3}, {"application_id": "bob", "_line": 4}]
+
+
 def test_the_original_is_neither_loaded_nor_landed_again(home: Settings, tmp_path: Path) -> None:
     """Else sending the same file once more would bring the person back."""
     path = tmp_path / "truth.csv"
@@ -88,3 +102,16 @@ def test_the_original_is_neither_loaded_nor_landed_again(home: Settings, tmp_pat
     assert "ann" not in landed.read_text()
     with connect(home) as con:
         assert con.execute("select application_id from raw.simulated_truth").fetchall() == [("bob",)]
+
+
+def test_landing_files_that_a_killed_load_left_are_named(home: Settings, tmp_path: Path) -> None:
+    """No row of the lake leads to their lines: an erasure cannot say that it is complete."""
+    path = tmp_path / "truth.csv"
+    path.write_text(HEADER + "ann,1,true\n")
+    ingest_files("simulated", [path], home, "truth")
+    folder = home.landing / "simulated" / "truth"
+    for name in ("truth-2.csv", ".incoming-1-1"):
+        (folder / name).write_text(HEADER + "ann,1,true\n")
+
+    with connect(home) as con:
+        assert never_loaded(con, home.landing) == [folder / ".incoming-1-1", folder / "truth-2.csv"]
