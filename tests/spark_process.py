@@ -15,6 +15,7 @@ from ml.bundle.bundle import load_bundle
 from ml.families.tree_based.boosted_trees import GradientBoosting
 from ml.spark.scoring import score
 from tests.unit.ml.small_samples import TRAIN, TUNE
+from warehouse.errors import SettingError
 from warehouse.settings import Settings
 from warehouse.spark.commands import build, compare, register
 from warehouse.spark.session import spark_session
@@ -38,10 +39,14 @@ def scores(directory: Path, bundle: Path) -> None:
 
 
 def models(directory: Path) -> None:
-    """Boosters of one worker, and twice of two."""
+    """Boosters of one worker, and twice of two; three must be refused by two cores."""
     for name, workers in MODELS.items():
         model = replace(BOOSTING, spark_workers=workers).fit(TRAIN, TUNE, (1, 0, 0))
         (directory / f"{name}.ubj").write_bytes(model.to_bytes())
+    try:
+        replace(BOOSTING, spark_workers=3).fit(TRAIN, TUNE, (1, 0, 0))
+    except SettingError as error:
+        (directory / "too_many.txt").write_text(str(error))
 
 
 if __name__ == "__main__":

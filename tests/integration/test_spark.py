@@ -44,10 +44,8 @@ def home(
         patch.setenv("LOANLAKE_HOME", str(directory / "home"))
         patch.setenv("LOANLAKE_SPARK_MASTER", "local[2]")
         patch.setenv("LOANLAKE_SPARK_PARTITIONS", "2")
-        # a short life and few rows: compiling twice, or queries at all, costs more than it brings
-        patch.setenv(
-            "JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.codegen.wholeStage=false"
-        )
+        # a short life: compiling twice costs more than it brings
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         settings = Settings.from_environment()
         ingest_simulated(settings, applications=300, months=24)
         ingest_files("uci_credit_card", (first_lines(uci_credit_card_file, directory),), settings)
@@ -132,6 +130,14 @@ def test_one_worker_of_spark_grows_the_same_trees(results: Path) -> None:
     here = BOOSTING.fit(TRAIN, TUNE, (1, 0, 0))
 
     assert (results / "one.ubj").read_bytes() == here.to_bytes()
+
+
+def test_more_workers_than_cores_are_refused(results: Path) -> None:
+    """Spark would wait for cores that never come."""
+    assert (results / "too_many.txt").read_text() == (
+        "spark_workers must be at most the number of Spark's cores, since all compute at the same time: found 3, and "
+        "2 cores (LOANLAKE_SPARK_MASTER)"
+    )
 
 
 def test_two_workers_of_spark_grow_other_trees_always_the_same(results: Path) -> None:
