@@ -105,8 +105,13 @@ def register(*, tables: tuple[str, ...]) -> None:
 
     All that Spark built, or TABLES (schema.table), in one snapshot. Spark writes their Parquet files into the lake's
     data path, and the lake adds them as they are. Training, scoring, monitoring and SQL then read them as they read
-    tables that DuckDB built. Earlier snapshots keep the earlier rows. Afterwards run `dbt run --target prod --select
-    config.materialized:view`, which creates the views, in seconds.
+    tables that DuckDB built. Earlier snapshots keep the earlier rows. Afterwards create the views, in seconds, and
+    build what DuckDB builds from them:
+
+    \b
+        cd warehouse
+        dbt run --target prod --select config.materialized:view --exclude portfolio monitoring serving
+        dbt run --target prod --select portfolio monitoring
     """
     from warehouse.spark.registering import register_tables
 

@@ -34,12 +34,16 @@ def parameters(settings: Settings) -> dict[str, str]:
     return {name: templates.from_string(str(value)).render(env_var=given.get) for name, value in declared.items()}
 
 
-def spark_session(settings: Settings) -> "SparkSession":
-    """The session of this process, or of the server that SPARK_REMOTE names."""
+def spark_session(settings: Settings, *, with_tables: bool = True) -> "SparkSession":
+    """The session of this process, or of the server that SPARK_REMOTE names.
+
+    ``with_tables``: with the metastore of the home's tables, which one process at a time can use.
+    """
     os.environ.update(environment(settings))
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("loanlake").enableHiveSupport()
+    builder = SparkSession.builder.appName("loanlake")
+    builder = builder.enableHiveSupport() if with_tables else builder
     for name, value in parameters(settings).items():
         builder = builder.config(name, value)
     return builder.getOrCreate()

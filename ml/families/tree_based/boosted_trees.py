@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample, log_odds
+from ml.families.tree_based.on_spark import Tuning, grown_on_spark
 from ml.families.tree_based.ranges import require_counts, require_shares
 from ml.trees.explain import Explainer
 from ml.trees.forest import Forest
@@ -129,6 +130,9 @@ class GradientBoosting:
 
     ``threads``: None is one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
     processor time and two took 32 s, mostly waiting. The booster's bytes are the same.
+
+    ``spark_workers``: None boosts in this process. A number boosts in as many tasks of Apache Spark
+    (:mod:`ml.families.tree_based.on_spark`): one gives the same bytes, several another model.
     """
 
     name: ClassVar[str] = "xgboost"
@@ -158,9 +162,10 @@ class GradientBoosting:
     patience: int = 100
     seed: int = 20111231
     threads: int | None = None
+    spark_workers: int | None = None
 
     def __post_init__(self) -> None:
-        require_counts(self, "max_trees", "max_depth", "patience", "max_bins")
+        require_counts(self, "max_trees", "max_depth", "patience", "max_bins", "spark_workers")
         require_shares(self, "learning_rate", "row_share", "column_share")
 
     def least_leaf(self, n_defaults: int) -> float:
@@ -180,7 +185,11 @@ class GradientBoosting:
         import xgboost
 
         # trees of balanced rows are judged at the level of tune rows
-        begin = None if train.natural_rate is None else np.full(len(tune.defaulted), log_odds(train.natural_rate))
+        level = None if train.natural_rate is None else log_odds(train.natural_rate)
+        if self.spark_workers is not None:
+            tuning = Tuning(tune, self.patience, begin=level, train_begin=log_odds(train.default_rate))
+            return BoostedTrees(cut_to_best(self._on_spark(train, monotone, self.max_trees, tuning)))
+        begin = None if level is None else np.full(len(tune.defaulted), level)
 
         def boost(data: "xgboost.DMatrix", options: dict[str, Any]) -> "xgboost.Booster":
             tune_data = xgboost.QuantileDMatrix(
@@ -203,6 +212,8 @@ class GradientBoosting:
         import xgboost
 
         parameters, n_trees = self._parameters(rows, monotone), model.booster.num_boosted_rounds()
+        if self.spark_workers is not None:
+            return BoostedTrees(self._on_spark(rows, monotone, n_trees))
         booster = grown(
             rows,
             lambda data, _: xgboost.train(parameters, data, n_trees),
@@ -211,12 +222,16 @@ class GradientBoosting:
         )
         return BoostedTrees(booster)
 
-    @staticmethod
-    def packages() -> dict[str, str]:
-        """XGBoost; its distribution is named xgboost or xgboost-cpu, by platform."""
+    def packages(self) -> dict[str, str]:
+        """XGBoost, whose distribution is named xgboost or xgboost-cpu, by platform; PySpark, if it boosts there."""
         import xgboost
 
-        return {"xgboost": str(xgboost.__version__)}
+        found = {"xgboost": str(xgboost.__version__)}
+        if self.spark_workers is not None:
+            import pyspark
+
+            found["pyspark"] = str(pyspark.__version__)
+        return found
 
     @staticmethod
     def read(directory: Path) -> BoostedTrees:
@@ -232,6 +247,13 @@ class GradientBoosting:
         """The twin and the explainer."""
         with np.load(directory / EXPLAINER, allow_pickle=False) as arrays:
             return ServedTrees(open_session((directory / TWIN).read_bytes()), Explainer.from_arrays(arrays))
+
+    def _on_spark(
+        self, rows: Sample | StreamedSample, monotone: tuple[int, ...], n_trees: int, tuning: Tuning | None = None
+    ) -> "xgboost.Booster":
+        return grown_on_spark(
+            rows, self._parameters(rows, monotone), n_trees=n_trees, workers=self.spark_workers or 1, tuning=tuning
+        )
 
     def _parameters(self, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> dict[str, Any]:
         return {

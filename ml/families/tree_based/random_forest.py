@@ -98,7 +98,7 @@ class RandomForest:
     @staticmethod
     def packages() -> dict[str, str]:
         """XGBoost."""
-        return GradientBoosting.packages()
+        return GradientBoosting().packages()
 
     @staticmethod
     def read(directory: Path) -> BoostedTrees:
