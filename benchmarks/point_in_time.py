@@ -120,6 +120,10 @@ def _write_files(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
         f"select *, decided_at as known_at from '{folder / 'applications.parquet'}'"
     )
     con.execute(
+        "create view lake.core.int_application_versions as "
+        "select *, cast(null as timestamp) as superseded_at from lake.core.int_applications"
+    )
+    con.execute(
         "create table lake.core.int_outcome_versions (application_id varchar, is_default boolean, "
         "outcome_at timestamp, known_at timestamp, superseded_at timestamp, loaded_at timestamp)"
     )

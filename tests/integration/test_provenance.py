@@ -225,11 +225,11 @@ def test_an_online_decision_names_its_caller_and_its_history(settings: Settings)
     decided_at = f"timestamp '{as_of}' + interval 1 day as decided_at"
     with writer("test", settings) as con:
         con.execute(
-            f"insert into core.int_applications select * replace ({waits}, {decided_at}) "
-            f"from core.int_applications where borrower_id = '{borrower}' limit 1"
+            f"insert into core.int_application_versions select * replace ({waits}, {decided_at}) "
+            f"from core.int_application_versions where borrower_id = '{borrower}' limit 1"
         )
         snapshot = current_snapshot(con)
-        con.execute("delete from core.int_applications where application_id = 'waits'")
+        con.execute("delete from core.int_application_versions where application_id = 'waits'")
     ((like,),) = _rows(settings, "select min(decision_id) from serving.predictions")
     model = trace_decision(settings, like)
     inputs = {each.name: each.value for each in model.inputs}

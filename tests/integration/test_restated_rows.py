@@ -308,6 +308,32 @@ def test_online_is_offline_for_a_decision_at_the_same_moment(
     assert len(owed) > 20
 
 
+def test_a_loan_that_a_correction_gives_to_another_borrower_is_online_in_the_history_of_that_one(
+    settings: Settings, after: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its file has no time of its own: decisions made before the load keep whose it was."""
+    counted = "select borrower_id, n_prior_applications from features.ftr_online_borrowers"
+    history = "select * from features.ftr_application_history order by application_id"
+    before, as_decided = dict(rows(settings, counted)), rows(settings, history)
+    owner = max(before)
+    loans = f"raw.simulated_applications where _file like 'applications-%' and borrower_id <> '{owner}'"
+    moved = f"{loans} qualify row_number() over (order by application_id) <= 40"
+    lost = dict(rows(settings, f"select borrower_id, count(*) from (select borrower_id from {moved}) group by all"))
+
+    load(
+        settings, tmp_path_factory.mktemp("moved"), "moved", "applications",
+        f"select * exclude (_file, _line, _loaded_at) replace ('{owner}' as borrower_id) from {moved}",
+    )  # fmt: skip
+    build(settings)
+
+    now = dict(rows(settings, counted))
+    assert now[owner] == (before[owner] or 0) + 40
+    assert {borrower: now.get(borrower) or 0 for borrower in lost} == {
+        borrower: before[borrower] - n for borrower, n in lost.items()
+    }
+    assert rows(settings, history) == as_decided
+
+
 def test_history_and_cohorts_counted_again_agree(settings: Settings, after: int) -> None:
     """By other SQL than the features'; a key has one newest version, and no two versions share their times."""
     done = run_dbt(

@@ -66,34 +66,63 @@ late_statements as (
         and statements_back.n_back = statements.n_back_late
 ),
 
-earlier_applications as (
+-- the newest version of each application of the lender's that was known, whoever's it was before
+known_applications as (
     select
         sampled.application_id,
-        count(*) as n_applications,
-        max(earlier.decided_at) as decided_at
+        sampled.borrower_id as sampled_borrower_id,
+        sampled.decided_at as sampled_at,
+        earlier.application_id as earlier_id,
+        earlier.borrower_id,
+        earlier.decided_at,
+        earlier.superseded_at,
+        row_number() over (
+            partition by sampled.application_id, earlier.application_id
+            order by earlier.known_at desc, earlier.loaded_at desc
+        ) as versions_back
     from sampled
-    inner join {{ ref('int_applications') }} as earlier on earlier.borrower_id = sampled.borrower_id
-    where greatest(earlier.decided_at, earlier.known_at) < sampled.decided_at
-    group by sampled.application_id
+    inner join (
+        select distinct borrower_id, application_id from {{ ref('int_application_versions') }}
+    ) as ever on ever.borrower_id = sampled.borrower_id
+    inner join {{ ref('int_application_versions') }} as earlier on earlier.application_id = ever.application_id
+    where earlier.known_at < sampled.decided_at
+),
+
+own_applications as (
+    select *
+    from known_applications
+    where
+        versions_back = 1
+        and borrower_id = sampled_borrower_id
+        and (superseded_at is null or superseded_at >= sampled_at)
+),
+
+earlier_applications as (
+    select
+        application_id,
+        count(*) as n_applications,
+        max(decided_at) as decided_at
+    from own_applications
+    where decided_at < sampled_at
+    group by application_id
 ),
 
 known_outcomes as (
     select
-        sampled.application_id,
-        sampled.decided_at,
+        earlier.application_id,
+        earlier.sampled_at as decided_at,
         earlier.decided_at as earlier_decided_at,
         outcomes.known_at,
         outcomes.superseded_at,
         outcomes.outcome_at,
         outcomes.is_default,
         row_number() over (
-            partition by sampled.application_id, outcomes.application_id
+            partition by earlier.application_id, outcomes.application_id
             order by outcomes.known_at desc, outcomes.loaded_at desc
         ) as versions_back
-    from sampled
-    inner join {{ ref('int_applications') }} as earlier on earlier.borrower_id = sampled.borrower_id
-    inner join {{ ref('int_outcome_versions') }} as outcomes on outcomes.application_id = earlier.application_id
-    where outcomes.known_at < sampled.decided_at and earlier.application_id <> sampled.application_id
+    from own_applications as earlier
+    inner join {{ ref('int_outcome_versions') }} as outcomes on outcomes.application_id = earlier.earlier_id
+    where outcomes.known_at < earlier.sampled_at and earlier.earlier_id <> earlier.application_id
 ),
 
 earlier_outcomes as (

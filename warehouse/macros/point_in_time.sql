@@ -16,8 +16,9 @@
     coalesce(superseded_at > column, true) has both in one expression, for which a left join compares each row with each.
 -#}
 {% macro counts_until(rows) -%}
-    coalesce({{ rows }}.superseded_at, cast('9999-12-31' as timestamp))
+    coalesce({{ rows }}.superseded_at, {{ never() }})
 {%- endmacro %}
+{% macro never() -%} cast('9999-12-31' as timestamp) {%- endmacro %}
 
 {#-
     A statement counts as history for half a year after its day: one older than history_months() before a point is not
@@ -94,9 +95,9 @@ prior_applications as (
         max(applications.decided_at) as prior_application_at,
         max(applications.known_at) as latest_known_at
     from {{ points }} as points
-    inner join {{ ref('int_applications') }} as applications
+    inner join {{ ref('int_application_versions') }} as applications
         on applications.borrower_id = points.borrower_id
-        and {{ known_before('applications', 'points') }}
+        and {{ known_version('applications', 'points') }}
         -- known when it was handed in, perhaps: the application at hand is none of the earlier ones, nor is one that waits
         and applications.decided_at < points.as_of
     group by points.point_id
@@ -108,11 +109,15 @@ outcomes_by_borrower as (
         outcomes.application_id,
         outcomes.is_default,
         outcomes.outcome_at,
-        outcomes.known_at,
-        outcomes.superseded_at,
+        -- a version of the outcome while a version of its application gives it to the borrower
+        greatest(outcomes.known_at, applications.known_at) as known_at,
+        nullif(least({{ counts_until('outcomes') }}, {{ counts_until('applications') }}), {{ never() }}) as superseded_at,
         outcomes.loaded_at
     from {{ ref('int_outcome_versions') }} as outcomes
-    inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id
+    inner join {{ ref('int_application_versions') }} as applications
+        on applications.application_id = outcomes.application_id
+        and applications.known_at < {{ counts_until('outcomes') }}
+        and outcomes.known_at < {{ counts_until('applications') }}
     where {{ is_misdated('outcomes', 'applications') }} is not true
 ),
 

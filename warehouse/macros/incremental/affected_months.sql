@@ -26,25 +26,26 @@
 
 {#-
     Outcomes whose row changed, or whose application's row did: as they are and as they were, with the application's
-    borrower and lender as they are and as they were.
+    borrower and lender as they are and as they were. `applications`: the model that says whose they are, by any version or
+    by the one known when decided.
 -#}
-{% macro changed_outcomes(build) -%}
+{% macro changed_outcomes(build, applications='int_applications') -%}
     select
         applications.borrower_id,
         applications.source,
         outcomes.known_at
     from {{ changes_of(ref('int_outcome_versions'), build) }} as outcomes
     inner join (
-        select application_id, borrower_id, source from {{ ref('int_applications') }}
+        select application_id, borrower_id, source from {{ ref(applications) }}
         union
-        select application_id, borrower_id, source from {{ changes_of(ref('int_applications'), build) }} as changes
+        select application_id, borrower_id, source from {{ changes_of(ref(applications), build) }} as changes
     ) as applications on applications.application_id = outcomes.application_id
     union all
     select
         applications.borrower_id,
         applications.source,
         outcomes.known_at
-    from {{ changes_of(ref('int_applications'), build) }} as applications
+    from {{ changes_of(ref(applications), build) }} as applications
     inner join {{ ref('int_outcome_versions') }} as outcomes on outcomes.application_id = applications.application_id
 {%- endmacro %}
 
@@ -61,9 +62,10 @@
     ) as points
     inner join (
         select borrower_id, known_at, cast(null as date) as statement_on
-        from {{ changes_of(ref('int_applications'), build) }} as changes
+        from {{ changes_of(ref('int_application_versions'), build) }} as changes
         union all
-        select borrower_id, known_at, cast(null as date) as statement_on from ({{ changed_outcomes(build) }}) as outcomes
+        select borrower_id, known_at, cast(null as date) as statement_on
+        from ({{ changed_outcomes(build, 'int_application_versions') }}) as outcomes
         union all
         select borrower_id, known_at, statement_on from {{ changes_of(ref('int_statements'), build) }} as changes
     ) as changed

@@ -7,6 +7,13 @@ with known as (
         max(known_at) as newest_at
     from {{ ref('int_applications') }}
     group by source
+    union all
+    select
+        source,
+        cast(null as timestamp) as known_at,
+        max(greatest(known_at, superseded_at)) as newest_at
+    from {{ ref('int_application_versions') }}
+    group by source
     {%- for versions in ('int_statements', 'int_outcome_versions') %}
     union all
     select

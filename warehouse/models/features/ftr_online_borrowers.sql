@@ -3,7 +3,7 @@ with borrowers as (
     select
         borrower_id,
         source
-    from {{ ref('int_applications') }}
+    from {{ ref('int_application_versions') }}
     union
     select
         borrower_id,
