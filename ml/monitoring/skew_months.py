@@ -28,6 +28,7 @@ def own_history(source: str) -> str:
 _KNOWN_FROM = {
     # an application's decision counts from the lender's time, if that is earlier than the log's
     "core.int_applications": "least(known_at, decided_at)",
+    "core.int_application_versions": "known_at",
     "core.int_statements": "known_at",
     "core.int_outcome_versions": "known_at",
 }

@@ -99,7 +99,7 @@ class KnownRows:
             f"select max(known_at) as known_at from {self._relations[name]}"
             + ("" if name == "int_applications" else " where not is_known_by_load")
             for name in RULE_INPUTS
-            if name != LENDERS
+            if name not in (LENDERS, "int_application_versions")
         )
         (row,) = self._con.execute(f"select max(known_at) from ({known})").fetchall()
         clock: datetime = row[0]

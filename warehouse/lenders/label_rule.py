@@ -21,7 +21,7 @@ EXPOSURES_MODEL = "lbl_exposures"
 #: One row per lender: the settings of its file.
 LENDERS = "int_lenders"
 #: The tables that the rule reads; the caller gives a relation for each.
-RULE_INPUTS = (LENDERS, "int_applications", "int_statements", "int_outcome_versions")
+RULE_INPUTS = (LENDERS, "int_applications", "int_application_versions", "int_statements", "int_outcome_versions")
 
 #: What a day is asked about, and what each model says.
 RESULTS = {SPLITS_MODEL: "splits the mature labels", EXPOSURES_MODEL: "says how long each loan was observed"}

@@ -85,7 +85,7 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             from serving.predictions""")
         con.execute("create view monitoring.decision_history as from core.known_history")
         con.execute("create table core.int_applications (source varchar, known_at timestamp, decided_at timestamp)")
-        for table in ("int_statements", "int_outcome_versions"):
+        for table in ("int_application_versions", "int_statements", "int_outcome_versions"):
             con.execute(f"create table core.{table} (source varchar, known_at timestamp)")
     return home
 

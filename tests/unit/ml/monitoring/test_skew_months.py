@@ -30,7 +30,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
                 [f"d-{number}", decided_at, MODEL.source, MODEL.name, MODEL.version],
             )
         con.execute("create table core.int_applications (source varchar, known_at timestamp, decided_at timestamp)")
-        for table in ("int_statements", "int_outcome_versions", "int_statements_bank", "int_statements_another"):
+        for table in (
+            "int_application_versions",
+            "int_statements",
+            "int_outcome_versions",
+            "int_statements_bank",
+            "int_statements_another",
+        ):
             con.execute(f"create table core.{table} (source varchar, known_at timestamp)")
         con.execute("create view monitoring.decision_history as from serving.predictions")
         yield con
@@ -55,6 +61,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
         # a lender's own columns of statements may change alone; another lender's are none of its history
         ("insert into core.int_statements_bank values ('bank', '2024-02-01')", [FEBRUARY]),
         ("insert into core.int_statements_another values ('another', '2024-01-01')", []),
+        ("insert into core.int_application_versions values ('bank', '2024-02-01')", [FEBRUARY]),
         ("insert into core.int_outcome_versions values ('bank', '2024-03-01')", []),
         ("insert into core.int_outcome_versions values ('another', '2024-01-01')", []),
         # the moment that a decision stands for moves to that of its application, however late that arrives

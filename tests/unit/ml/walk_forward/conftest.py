@@ -110,6 +110,9 @@ def fill_history(history: History) -> None:
             select application_id, borrower_id, source, decided_at, decided_at as known_at, term_months
             from features.ftr_application_inputs""")
         con.execute("""
+            create table core.int_application_versions as
+            select *, known_at as loaded_at, cast(null as timestamp) as superseded_at, false as is_known_by_load
+            from core.int_applications;
             create table core.int_outcome_versions as
             select application_id, source, is_default, decided_at + interval 3 months as outcome_at,
                 decided_at + interval 95 days as known_at, 0.0::double as loss_amount,
