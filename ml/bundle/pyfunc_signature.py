@@ -56,7 +56,9 @@ def input_example(bundle: Bundle) -> "pd.DataFrame":
     for feature in bundle.contract.features:
         values = rows[feature.name].dropna()
         if feature.kind == "numeric":
-            example[feature.name] = float(values.astype("float64").median()) if len(values) else float("nan")
+            # not between two values: that of a whole number would be none
+            middle = values.astype("float64").quantile(0.5, interpolation="lower")
+            example[feature.name] = float(middle) if len(values) else float("nan")
         else:
             common = values.mode().iloc[0] if len(values) else None
             value = bool(common) if feature.kind == "boolean" and common is not None else common
