@@ -70,7 +70,7 @@ class MachineCounts:
             _SLOT.pack_into(table, at, caller, opened, n + 1)
         finally:
             unlock(descriptor)
-        return Counted(n + 1, opened + WINDOW_SECONDS - now)
+        return Counted(n + 1, WINDOW_SECONDS - (now - opened))
 
     async def close(self) -> None:
         """See :class:`CallCounts`."""

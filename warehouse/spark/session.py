@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import yaml
@@ -22,7 +23,17 @@ def environment(settings: Settings) -> dict[str, str]:
     place = settings.home / "spark"
     place.mkdir(parents=True, exist_ok=True)
     java = None if os.environ.get("SPARK_REMOTE") else java_home(place)
-    return {"LOANLAKE_HOME": str(settings.home), **({} if java is None else {"JAVA_HOME": java})}
+    return {
+        "LOANLAKE_HOME": str(settings.home),
+        **({} if java is None else {"JAVA_HOME": java}),
+        **_python_of_workers(settings),
+    }
+
+
+def _python_of_workers(settings: Settings) -> dict[str, str]:
+    """On this machine the Python that has Loanlake; else Spark takes the first ``python3`` of the PATH."""
+    is_here = parameters(settings)["spark.master"].startswith("local") and not os.environ.get("SPARK_REMOTE")
+    return {"PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable)} if is_here else {}
 
 
 def parameters(settings: Settings) -> dict[str, str]:
