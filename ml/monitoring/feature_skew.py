@@ -11,7 +11,6 @@ Only months that may have changed are measured again; see ``ml.monitoring.skew_m
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from json import dumps, loads
@@ -27,7 +26,7 @@ from ml.monitoring.skew_sql import ANY, FeatureSkew, Pair, Tallies, columns_that
 from ml.monitoring.tables import replace_months
 from ml.registry.deployment import bundle_directory
 from warehouse.features.contract import FeatureContract
-from warehouse.lake.connection import another, connect, current_snapshot
+from warehouse.lake.connection import connect, current_snapshot
 from warehouse.lake.tables import is_table
 from warehouse.settings import Settings
 from warehouse.sql.quoting import identifier
@@ -83,14 +82,12 @@ def measure_feature_skew(
     months: Sequence[date] | None = None,
 ) -> tuple[FeatureSkew, ...]:
     """Both kinds, for one version's online scores; valid until ``snapshot``, at or before the data read."""
-    # each keeps about one core of DuckDB busy
-    with another(con) as beside, ThreadPoolExecutor(1) as pool:
-        freshness = pool.submit(compare_history, beside, contract, model, months=months)
-        logged = compare_logged_features(con, contract, model, months=months)
-        return (
-            *rows_of(logged, "logged_features", lake_snapshot=snapshot),
-            *rows_of(freshness.result(), "history_freshness", lake_snapshot=snapshot),
-        )
+    logged = compare_logged_features(con, contract, model, months=months)
+    freshness = compare_history(con, contract, model, months=months)
+    return (
+        *rows_of(logged, "logged_features", lake_snapshot=snapshot),
+        *rows_of(freshness, "history_freshness", lake_snapshot=snapshot),
+    )
 
 
 def compare_history(
