@@ -213,14 +213,14 @@ def compare_features(
     """Compare the two relations of :mod:`ml.monitoring.samples`, feature by feature and month by month.
 
     The numbers of rows are those that opening them returned. ``beside``: the connection in which the reference was
-    opened, if it is another one: both are then read at once. Memory holds as many columns of both as ``GROUP_BYTES``
-    has room for on either side, at least one.
+    opened, if it is another one: both are then read at the same time. Memory holds as many columns of both as
+    ``GROUP_BYTES`` has room for on either side, at least one.
     """
     if not n_decisions:
         return ()
     n_columns = max(GROUP_BYTES // (8 * max(n_reference, n_decisions)), 1)
     found: list[FeatureDrift] = []
-    # DuckDB gives one thread all rows of an answer. It and NumPy release the interpreter, so that two read at once
+    # DuckDB gives one thread all rows of an answer. It and NumPy release the interpreter: two threads read
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
         for start in range(0, len(contract.features), n_columns):
             features = contract.features[start : start + n_columns]

@@ -17,6 +17,7 @@ from orchestration.running.instance import end_run, is_of_gone_process, runs_of_
 from orchestration.services.daemon_turn import SESSION
 from warehouse.errors import TeamError
 from warehouse.settings import Settings
+from warehouse.settings.variable import masked
 from warehouse.team import TeamServer
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class LostMachines:
 
         Also those of this machine whose process is gone: it may have been started again. Raises TeamError.
         """
+        # a look that fails leaves none: after a server was away, machines need a moment to come back
+        missed_before, self._missed = self._missed, set()
         turns = self._server.call(_turns)
         present = self._server.call(_present)
         missed = {machine for _, machine in turns} - present - {self._here}
@@ -53,7 +56,7 @@ class LostMachines:
             machine = _machine_of(record, turns)
             if machine == self._here and is_of_gone_process(instance, record.dagster_run):
                 why = "the process that executed this run is gone"
-            elif machine in missed & self._missed:
+            elif machine in missed & missed_before:
                 why = (
                     f"machine {machine}, which executed this run, has had no session at the team's server for a minute"
                 )
@@ -101,4 +104,5 @@ def _present(connection: "Connection") -> set[str]:
 
 
 def _short(error: Exception) -> str:
-    return str(error) if isinstance(error, TeamError) else f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    first_line = masked(str(error)).partition("\n")[0]
+    return first_line if isinstance(error, TeamError) else f"{type(error).__name__}: {first_line}"

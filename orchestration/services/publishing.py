@@ -62,7 +62,7 @@ class Publication:
 
 
 def declared_publications(settings: Settings, source: str | None = None) -> list[Publication]:
-    """Those of one lender or of all; raises SettingError in a team, whose decisions leave a machine's disk at once."""
+    """Those of one lender or of all; raises SettingError in a team, whose decisions leave a machine's disk soon."""
     names = [source] if source is not None else sorted(lenders_of_project() - broken_lenders().keys())
     found = [
         Publication(name, settings, lender.connections[lender.decisions_to.connection], lender.decisions_to)

@@ -224,7 +224,7 @@ def connect(settings: Settings | None = None, *, read_only: bool = True) -> duck
 def another(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A second connection to the lake that ``con`` has attached, with its own transactions and temporary views.
 
-    For queries of two threads at once. It takes a tenth of the time of :func:`connect`.
+    For queries of two threads at the same time. It takes a tenth of the time of :func:`connect`.
     """
     with con.cursor() as beside:
         beside.execute(f"use {CATALOG}")

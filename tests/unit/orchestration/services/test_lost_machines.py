@@ -8,8 +8,9 @@ import pytest
 from orchestration.running.instance import PROCESS_TAG, prepare_dagster_home
 from orchestration.services.daemon_turn import SESSION
 from orchestration.services.lost_machines import LostMachines
+from warehouse.errors import TeamError
 from warehouse.settings import Settings
-from warehouse.team import server
+from warehouse.team import TeamServer, server
 
 
 @pytest.fixture
@@ -76,6 +77,29 @@ def test_a_machine_that_waits_for_its_turn_keeps_its_runs(team: Settings, instan
 
     assert states(instance) == {"of-waits": "STARTED"}
     assert others.look(instance) == ["of-waits"]
+
+
+def test_machines_missed_around_a_look_that_failed_keep_their_runs(
+    team: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the server was away, a machine that has not come back yet was not missed for a minute."""
+    take_turn(team, "reconnects")
+    begin(instance, "of-reconnects")
+    take_turn(team, team.machine)
+    others = LostMachines(team, say=lambda _: None)
+    assert others.look(instance) == []
+
+    with monkeypatch.context() as away:
+        away.setattr(TeamServer, "call", _is_away)
+        with pytest.raises(TeamError):
+            others.look(instance)
+
+    assert others.look(instance) == []
+    assert others.look(instance) == ["of-reconnects"]
+
+
+def _is_away(*_: object) -> None:
+    raise TeamError("the server must answer")
 
 
 def test_a_run_before_any_turn_is_of_no_machine(team: Settings, instance: dg.DagsterInstance) -> None:
